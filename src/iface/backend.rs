@@ -1,0 +1,56 @@
+//! The seam between transactions and a distribution's way of configuring interfaces.
+//!
+//! The transaction core knows files, and asks a [`Backend`] what they mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::apply::desired::Desired;
+use crate::sys::name::InterfaceName;
+
+/// The files that a snapshot covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The configuration directory, absolute inside the root: covered with its subdirectories.
+    pub config_dir: PathBuf,
+    /// Beginnings of the names of the files in it that are covered, such as `ifcfg-`.
+    pub prefixes: &'static [&'static str],
+    /// Single files elsewhere, absolute inside the root.
+    pub files: Vec<PathBuf>,
+}
+
+/// A set of configuration files: those of the host now, or those of a snapshot.
+pub trait Files {
+    /// The names of the covered files that lie directly in the configuration directory, in any order.
+    fn names(&self) -> Result<Vec<OsString>>;
+
+    /// What the file `name` in the configuration directory holds, a symbolic link followed; `None`
+    /// where there is none.
+    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
+}
+
+/// For each interface those that must be up before it: its lower devices, the device of an alias.
+pub type Dependencies = BTreeMap<InterfaceName, BTreeSet<InterfaceName>>;
+
+/// One way of configuring interfaces by files.
+pub trait Backend {
+    /// What a snapshot covers.
+    fn scope(&self) -> Scope;
+
+    /// The interface that the file at `path` (relative to the configuration directory) configures,
+    /// as the `files` have it; `None` for backups, files in subdirectories and what no interface uses.
+    fn interface_of(&self, path: &Path, files: &dyn Files) -> Option<InterfaceName>;
+
+    /// What each of `names` depends on, as the `files` have it. Never fails: a file that cannot be read
+    /// or understood has no dependencies, for a rollback must go on.
+    fn dependencies(&self, names: &BTreeSet<InterfaceName>, files: &dyn Files) -> Dependencies;
+
+    /// What the kernel should have for `name`, as the `files` have it.
+    ///
+    /// Fails where nothing configures it, where a value is wrong (naming file, line and value), or
+    /// where it asks for what the built-in applier does not know.
+    fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired>;
+}

@@ -1,0 +1,3 @@
+//! Interfaces: which files configure which, what depends on what, in which order they go.
+
+pub mod backend;

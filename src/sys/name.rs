@@ -1,0 +1,182 @@
+//! Names and addresses as the kernel takes them. A bad value cannot get past parsing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest interface name in bytes: `IFNAMSIZ` in `<linux/if.h>` is 16 with its NUL.
+pub const MAX_NAME: usize = 15;
+
+/// A valid name of a network interface, or of an alias of one (`eth0:1`).
+///
+/// The rules are the kernel's `dev_valid_name()`: 1 to 15 bytes, not `.` or `..`, no `/`, no white
+/// space. Beyond them, names that would be dangerous as an argument or a file name are refused: a
+/// leading `-`, control characters, bytes outside ASCII. A colon is allowed once, as in
+/// an alias label, with something on both sides of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InterfaceName(String);
+
+impl InterfaceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The device: `eth0` of `eth0:1`, else the name itself.
+    pub fn device(&self) -> Self {
+        Self(self.0.split(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// Whether this is an alias such as `eth0:1`.
+    pub fn is_alias(&self) -> bool {
+        self.0.contains(':')
+    }
+}
+
+/// Why a text is not an interface name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not an interface name: {reason}")]
+pub struct BadName {
+    name: String,
+    reason: &'static str,
+}
+
+impl FromStr for InterfaceName {
+    type Err = BadName;
+
+    fn from_str(name: &str) -> Result<Self, BadName> {
+        let reason = if name.is_empty() {
+            "it is empty"
+        } else if name.len() > MAX_NAME {
+            "it is longer than 15 bytes"
+        } else if name == "." || name == ".." || name.contains('/') {
+            "it is a path"
+        } else if name.starts_with('-') {
+            "it begins with '-'"
+        } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "only visible ASCII characters are allowed"
+        } else if name.matches(':').count() > 1 || name.starts_with(':') || name.ends_with(':') {
+            "a colon is allowed only once, between a device and an alias number"
+        } else {
+            return Ok(Self(name.to_owned()));
+        };
+        Err(BadName {
+            name: name.to_owned(),
+            reason,
+        })
+    }
+}
+
+impl TryFrom<String> for InterfaceName {
+    type Error = BadName;
+
+    fn try_from(name: String) -> Result<Self, BadName> {
+        name.parse()
+    }
+}
+
+impl From<InterfaceName> for String {
+    fn from(name: InterfaceName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A 48-bit Ethernet address, printed in lower case with colons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddress(pub [u8; 6]);
+
+/// Why a text is not a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a MAC address: six pairs of hexadecimal digits with colons between are")]
+pub struct BadMac(String);
+
+impl FromStr for MacAddress {
+    type Err = BadMac;
+
+    fn from_str(text: &str) -> Result<Self, BadMac> {
+        let bad = || BadMac(text.to_owned());
+        let mut octets = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for octet in &mut octets {
+            let part = parts.next().ok_or_else(bad)?;
+            if part.len() != 2 || !part.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(bad());
+            }
+            *octet = u8::from_str_radix(part, 16).map_err(|_| bad())?;
+        }
+        if parts.next().is_some() {
+            Err(bad())
+        } else {
+            Ok(Self(octets))
+        }
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_paths_or_options_are_refused() {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a b",
+            "a\tb",
+            "abcdefghijklmnop",
+            "-rf",
+            "é",
+            "a\0b",
+            ":1",
+            "eth0:",
+            "eth0:1:2",
+            "a\nb",
+        ] {
+            assert!(
+                bad.parse::<InterfaceName>().is_err(),
+                "{bad:?} was accepted"
+            );
+        }
+    }
+
+    #[test]
+    fn an_alias_knows_its_device() {
+        let alias: InterfaceName = "eth0:1".parse().unwrap();
+        assert!(alias.is_alias());
+        assert_eq!(alias.device().as_str(), "eth0");
+        assert!(!alias.device().is_alias());
+    }
+
+    #[test]
+    fn mac_addresses_round_trip_and_bad_ones_are_refused() {
+        let mac: MacAddress = "52:54:00:AB:cd:01".parse().unwrap();
+        assert_eq!(mac.to_string(), "52:54:00:ab:cd:01");
+        for bad in [
+            "",
+            "52:54:00:ab:cd",
+            "52:54:00:ab:cd:01:02",
+            "5:54:00:ab:cd:01",
+            "+1:54:00:ab:cd:01",
+        ] {
+            assert!(bad.parse::<MacAddress>().is_err(), "{bad:?} was accepted");
+        }
+    }
+}
