@@ -2,4 +2,7 @@
 //!
 //! What is here knows nothing of transactions or of configuration formats.
 
+pub mod escape;
 pub mod name;
+pub mod node;
+pub mod root;

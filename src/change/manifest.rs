@@ -1,0 +1,330 @@
+//! What a snapshot holds, as `manifest.json` says it.
+//!
+//! The manifest is read back as if an enemy had written it: its digest is checked, a newer format
+//! is refused, and a path that would lead out of the covered places is an error. What passes is a
+//! [`Manifest`] whose values can be used without looking at them again.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::raw::RawEntry;
+use crate::error::{Context, Error, Result};
+use crate::state::sync::Unsynced;
+use crate::sys::escape::{escape, hex, unescape};
+use crate::sys::name::InterfaceName;
+use crate::sys::node::{Meta, Time};
+
+/// The format that this ncf writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// A manifest of more than this many bytes is not one of ours: some 400 bytes a file, and a host
+/// has at most tens of thousands.
+const SIZE_LIMIT: u64 = 256 << 20;
+
+const NAME: &str = "manifest.json";
+const DIGEST_NAME: &str = "manifest.sha256";
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// Where a covered file is: relative to the configuration directory (`.` is that itself), or
+/// absolute, from the root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CoveredPath(PathBuf);
+
+impl CoveredPath {
+    /// The configuration directory itself.
+    pub fn config_dir() -> Self {
+        Self(PathBuf::from("."))
+    }
+
+    /// A path that is `.`, or relative or absolute with nothing but plain names in it.
+    pub fn new(path: PathBuf) -> Option<Self> {
+        let plain = |path: &Path| {
+            let mut components = path.components();
+            components.all(|component| matches!(component, Component::Normal(_)))
+        };
+        let rest = path.strip_prefix("/").unwrap_or(&path);
+        let good = path == Path::new(".") || (!rest.as_os_str().is_empty() && plain(rest));
+        let nul = path.as_os_str().as_bytes().contains(&0);
+        (good && !nul).then_some(Self(path))
+    }
+
+    /// The path itself.
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether it is below the configuration directory, or that itself.
+    pub fn is_config(&self) -> bool {
+        self.0.is_relative()
+    }
+
+    /// The path as text, with bytes that are not printable UTF-8 escaped.
+    pub fn display(&self) -> String {
+        escape(self.0.as_os_str().as_bytes())
+    }
+}
+
+impl TryFrom<String> for CoveredPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        unescape(&text)
+            .and_then(|bytes| Self::new(PathBuf::from(std::ffi::OsString::from_vec(bytes))))
+            .ok_or_else(|| format!("{text:?} is not a path that a snapshot can hold"))
+    }
+}
+
+impl From<CoveredPath> for String {
+    fn from(path: CoveredPath) -> Self {
+        path.display()
+    }
+}
+
+/// One covered path, and what was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawEntry", into = "RawEntry")]
+pub struct Entry {
+    /// Where.
+    pub path: CoveredPath,
+    /// What.
+    pub node: Node,
+}
+
+/// What was at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A regular file; its content is among the copies.
+    File(FileNode),
+    /// A directory.
+    Directory(Meta),
+    /// A symbolic link.
+    Symlink(SymlinkNode),
+    /// A FIFO, socket or device, named by `special`: only ever found while rolling back.
+    Special,
+    /// Nothing: the target of a dangling link, or what a change had removed.
+    Absent,
+}
+
+/// A regular file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileNode {
+    /// Metadata.
+    pub meta: Meta,
+    /// Size in bytes.
+    pub size: u64,
+    /// Of its content.
+    pub sha256: Digest,
+    /// Its inode number, by which hard links to it are known.
+    pub ino: u64,
+    /// How many names it had.
+    pub nlink: u64,
+    /// When content or metadata last changed before the snapshot.
+    pub ctime: Time,
+}
+
+/// A symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SymlinkNode {
+    /// Metadata of the link itself.
+    pub meta: Meta,
+    /// Where it points.
+    pub target: PathBuf,
+    /// The covered path that it resolves to, if any: an entry of its own.
+    pub resolves: Option<CoveredPath>,
+}
+
+/// Who began a change, and from where.
+pub use crate::sys::session::Who;
+
+/// A snapshot: when, by whom, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Eight hexadecimal digits.
+    pub id: String,
+    /// When copying began.
+    pub began: jiff::Timestamp,
+    /// `/proc/sys/kernel/random/boot_id` then.
+    pub boot_id: String,
+    /// Who began it.
+    pub by: Who,
+    /// What for, in the operator's words.
+    pub reason: Option<String>,
+    /// The interface that carried the operator's session.
+    pub operator_interface: Option<InterfaceName>,
+    /// The configuration directory with all links resolved, from the root.
+    pub config_dir: PathBuf,
+    /// Beginnings of the names that were covered in it, where these are fewer than usual: a snapshot
+    /// taken over from netcf knows nothing of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<String>>,
+    /// Sorted by path.
+    pub entries: Vec<Entry>,
+}
+
+impl Manifest {
+    /// The entry at `path`.
+    pub fn entry(&self, path: &CoveredPath) -> Option<&Entry> {
+        find(&self.entries, path)
+    }
+
+    /// Writes `manifest.json` and its digest into `dir`, adding both to `unsynced`.
+    pub fn write(&self, dir: &Path, unsynced: &mut Unsynced) -> Result<()> {
+        write_json(dir, self, unsynced)
+    }
+
+    /// Reads and checks the manifest in `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let manifest: Self = read_json(dir)?;
+        let bad = |what: String| damaged(&dir.join(NAME), &what);
+        if !is_id(&manifest.id) {
+            return Err(bad(format!("{:?} is no transaction id", manifest.id)));
+        }
+        if CoveredPath::new(manifest.config_dir.clone()).is_none_or(|path| path.is_config()) {
+            let path = manifest.config_dir.display();
+            return Err(bad(format!("{path} is no configuration directory")));
+        }
+        check_sorted(&manifest.entries).map_err(bad)?;
+        Ok(manifest)
+    }
+}
+
+/// What a rollback replaced: the `discarded/manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discarded {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// When.
+    pub time: jiff::Timestamp,
+    /// What was there at every path that the rollback changed, sorted by path.
+    pub entries: Vec<Entry>,
+}
+
+impl Discarded {
+    /// Writes `manifest.json` and its digest into `dir`, adding both to `unsynced`.
+    pub fn write(&self, dir: &Path, unsynced: &mut Unsynced) -> Result<()> {
+        write_json(dir, self, unsynced)
+    }
+
+    /// Reads and checks the manifest in `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let discarded: Self = read_json(dir)?;
+        check_sorted(&discarded.entries).map_err(|what| damaged(&dir.join(NAME), &what))?;
+        Ok(discarded)
+    }
+}
+
+/// The entry at `path` among `entries`, which are sorted by path.
+pub fn find<'a>(entries: &'a [Entry], path: &CoveredPath) -> Option<&'a Entry> {
+    let at = entries
+        .binary_search_by(|entry| entry.path.cmp(path))
+        .ok()?;
+    entries.get(at)
+}
+
+/// Whether `id` is what [`new_id`] makes.
+pub fn is_id(id: &str) -> bool {
+    id.len() == 8
+        && id
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A new transaction id: short enough to be typed, and one of four thousand million.
+pub fn new_id() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.chars().take(8).collect()
+}
+
+fn check_sorted(entries: &[Entry]) -> Result<(), String> {
+    match entries
+        .iter()
+        .zip(entries.iter().skip(1))
+        .find(|(a, b)| a.path >= b.path)
+    {
+        Some((_, entry)) => Err(format!("{} is out of order", entry.path.display())),
+        None => Ok(()),
+    }
+}
+
+fn write_json(dir: &Path, value: &impl Serialize, unsynced: &mut Unsynced) -> Result<()> {
+    use std::io::Write as _;
+    let failed = |name| move || format!("cannot write {}", dir.join(name).display());
+    let mut json = serde_json::to_vec_pretty(value)
+        .map_err(std::io::Error::from)
+        .context(failed(NAME))?;
+    json.push(b'\n');
+    let digest = format!("{}  {NAME}\n", hex(&Sha256::digest(&json)));
+    for (name, content) in [(NAME, json.as_slice()), (DIGEST_NAME, digest.as_bytes())] {
+        let mut file = File::create_new(dir.join(name)).context(failed(name))?;
+        file.write_all(content).context(failed(name))?;
+        unsynced.push(file);
+    }
+    Ok(())
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path) -> Result<T> {
+    let path = dir.join(NAME);
+    let json = read_limited(&path)?;
+    // First the format: what a newer ncf wrote is not damaged, only not ours to understand.
+    check_format(&path, &json)?;
+    let digest = read_limited(&dir.join(DIGEST_NAME))?;
+    if digest.get(..64) != Some(hex(&Sha256::digest(&json)).as_bytes()) {
+        return Err(damaged(
+            &path,
+            &format!("its digest is not the one in {DIGEST_NAME}"),
+        ));
+    }
+    serde_json::from_slice(&json).map_err(|error| damaged(&path, &error.to_string()))
+}
+
+/// Refuses a state file in a newer format than this ncf's, or in none.
+pub fn check_format(path: &Path, json: &[u8]) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let Format { format } =
+        serde_json::from_slice(json).map_err(|error| damaged(path, &error.to_string()))?;
+    if format == 0 || format > FORMAT {
+        let message = format!(
+            "{} is in format {format}; this ncf, {}, knows formats up to {FORMAT}",
+            path.display(),
+            env!("CARGO_PKG_VERSION")
+        );
+        return Err(Error::failed(message).hint("use the ncf that wrote it, or a newer one"));
+    }
+    Ok(())
+}
+
+fn read_limited(path: &Path) -> Result<Vec<u8>> {
+    let failed = || format!("cannot read {}", path.display());
+    let file = File::open(path).context(failed)?;
+    let mut content = Vec::new();
+    file.take(SIZE_LIMIT + 1)
+        .read_to_end(&mut content)
+        .context(failed)?;
+    if content.len() as u64 > SIZE_LIMIT {
+        return Err(damaged(path, "it is longer than any that ncf writes"));
+    }
+    Ok(content)
+}
+
+fn damaged(path: &Path, what: &str) -> Error {
+    let dir = path.parent().unwrap_or(path);
+    Error::failed(format!("{} is damaged: {what}", path.display())).hint(format!(
+        "nothing was changed; the copies are plain files under {}/files",
+        dir.display()
+    ))
+}

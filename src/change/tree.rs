@@ -1,0 +1,248 @@
+//! The covered files where they lie: finding them, and reaching one safely.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use walkdir::WalkDir;
+
+use super::manifest::CoveredPath;
+use crate::error::{Context, Result};
+use crate::iface::backend::Scope;
+use crate::sys::node::Place;
+use crate::sys::root::Root;
+
+/// Files that a restore makes beside those it replaces begin with this. No configuration system reads
+/// files whose names begin with a dot.
+pub const TEMPORARY: &str = ".ncf-";
+
+/// The covered places of a root, with the configuration directory where it was when this was opened.
+#[derive(Debug)]
+pub struct Tree<'a> {
+    root: &'a Root,
+    scope: &'a Scope,
+    /// The configuration directory from the root, all links resolved.
+    config_dir: PathBuf,
+    /// The same on the running system.
+    config_host: PathBuf,
+    config: Option<Rc<File>>,
+    /// The directory that the configuration directory is in.
+    above: Option<Rc<File>>,
+}
+
+impl<'a> Tree<'a> {
+    /// The tree whose configuration directory is where it is now, which may be nowhere.
+    pub fn now(root: &'a Root, scope: &'a Scope) -> Result<Self> {
+        let resolved = root.resolve(&scope.config_dir);
+        let config_dir = match resolved {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => root
+                .resolve_parent(&scope.config_dir)
+                .unwrap_or_else(|_| scope.config_dir.clone()),
+            other => other.context(|| format!("cannot find {}", scope.config_dir.display()))?,
+        };
+        Self::at(root, scope, &config_dir)
+    }
+
+    /// The tree whose configuration directory is `config_dir`, from the root, links resolved: where a
+    /// manifest says it was.
+    pub fn at(root: &'a Root, scope: &'a Scope, config_dir: &Path) -> Result<Self> {
+        let config_host = root.host_path(config_dir);
+        let open = |path: &Path| match open_dir(path) {
+            Ok(dir) => Ok(Some(Rc::new(dir))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).context(|| format!("cannot open {}", path.display())),
+        };
+        let config = open(&config_host)?;
+        let above = config_host.parent().map(open).transpose()?.flatten();
+        Ok(Self {
+            root,
+            scope,
+            config_dir: config_dir.to_owned(),
+            config_host,
+            config,
+            above,
+        })
+    }
+
+    /// The configuration directory from the root, all links resolved.
+    pub fn config_dir(&self) -> &Path {
+        &self.config_dir
+    }
+
+    /// The configuration directory on the running system.
+    pub fn config_host(&self) -> &Path {
+        &self.config_host
+    }
+
+    /// The root.
+    pub fn root(&self) -> &Root {
+        self.root
+    }
+
+    /// Looks for the configuration directory again, after it was made or moved.
+    pub fn reopened(&self) -> Result<Self> {
+        Self::at(self.root, self.scope, &self.config_dir)
+    }
+
+    /// Where `path` is to be found; `None` where the directory that it would be in is not there.
+    pub fn place(&self, path: &CoveredPath) -> io::Result<Option<Place>> {
+        if *path == CoveredPath::config_dir() {
+            let name = self.config_host.file_name().unwrap_or_default();
+            return Ok(self.above.as_ref().map(|dir| Place::new(dir, name)));
+        }
+        if path.is_config() {
+            return Ok(self
+                .config
+                .as_ref()
+                .map(|dir| Place::new(dir, path.as_path())));
+        }
+        let parent = path.as_path().parent().unwrap_or(Path::new("/"));
+        let name = path.as_path().file_name().unwrap_or_default();
+        match self
+            .root
+            .resolve_on_host(parent)
+            .and_then(|parent| open_dir(&parent))
+        {
+            Ok(dir) => Ok(Some(Place::new(&Rc::new(dir), name))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A path for messages: as an administrator would type it.
+    pub fn display(&self, path: &CoveredPath) -> String {
+        if path.is_config() {
+            let full = self.scope.config_dir.join(path.as_path());
+            let full = if path.as_path() == Path::new(".") {
+                &self.scope.config_dir
+            } else {
+                &full
+            };
+            crate::sys::escape::escape(full.as_os_str().as_bytes())
+        } else {
+            path.display()
+        }
+    }
+
+    /// All covered paths that are there now.
+    pub fn covered(&self) -> Result<BTreeSet<CoveredPath>> {
+        let mut found = BTreeSet::new();
+        if self.config.is_some() {
+            found.insert(CoveredPath::config_dir());
+            self.walk_config(&mut found)?;
+        }
+        if self.scope.config_dir != self.config_dir {
+            // The configuration directory is a link, which a change may point elsewhere.
+            found.extend(self.existing(&self.scope.config_dir)?);
+        }
+        for file in &self.scope.files {
+            if let Some(pattern) = as_pattern(file) {
+                self.walk_pattern(file, &pattern, &mut found)?;
+            } else {
+                self.walk_file(file, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn walk_config(&self, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
+        let hidden = |name: &std::ffi::OsStr| name.as_bytes().starts_with(b".");
+        let walk = WalkDir::new(&self.config_host).min_depth(1).into_iter();
+        for entry in walk.filter_entry(|entry| !hidden(entry.file_name())) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.io_error().is_some_and(is_absent) => continue,
+                Err(error) => {
+                    return Err(io::Error::from(error))
+                        .context(|| format!("cannot list {}", self.config_host.display()));
+                }
+            };
+            if !entry.file_type().is_dir() && !self.is_covered_name(entry.file_name()) {
+                continue;
+            }
+            let relative = entry
+                .path()
+                .strip_prefix(&self.config_host)
+                .unwrap_or(entry.path());
+            found.extend(CoveredPath::new(relative.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether a file of this name in the configuration directory is covered.
+    pub fn is_covered_name(&self, name: &std::ffi::OsStr) -> bool {
+        let name = name.as_bytes();
+        self.scope
+            .prefixes
+            .iter()
+            .any(|prefix| name.starts_with(prefix.as_bytes()))
+    }
+
+    /// The file, or the directory with all that is in it.
+    fn walk_file(&self, file: &Path, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
+        let Some(path) = self.existing(file)? else {
+            return Ok(());
+        };
+        let host = self.root.host_path(file);
+        found.insert(path);
+        for entry in WalkDir::new(&host).min_depth(1) {
+            let Ok(entry) = entry else { continue };
+            let inside = entry.path().strip_prefix(&host).unwrap_or(entry.path());
+            found.extend(CoveredPath::new(file.join(inside)));
+        }
+        Ok(())
+    }
+
+    fn walk_pattern(
+        &self,
+        file: &Path,
+        pattern: &glob::Pattern,
+        found: &mut BTreeSet<CoveredPath>,
+    ) -> Result<()> {
+        let parent = file.parent().unwrap_or(Path::new("/"));
+        let Ok(host) = self.root.resolve_on_host(parent) else {
+            return Ok(());
+        };
+        let failed = || format!("cannot list {}", parent.display());
+        for entry in std::fs::read_dir(host).context(failed)? {
+            let name = entry.context(failed)?.file_name();
+            if pattern.matches(&name.to_string_lossy()) {
+                self.walk_file(&parent.join(name), found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn existing(&self, file: &Path) -> Result<Option<CoveredPath>> {
+        let Some(path) = CoveredPath::new(file.to_owned()) else {
+            return Ok(None);
+        };
+        let failed = || format!("cannot look at {}", file.display());
+        let Some(place) = self.place(&path).context(failed)? else {
+            return Ok(None);
+        };
+        Ok(place.stat().context(failed)?.map(|_| path))
+    }
+}
+
+/// The pattern in the last component, if it is one.
+fn as_pattern(file: &Path) -> Option<glob::Pattern> {
+    let name = file.file_name()?.to_str()?;
+    let special = name.contains(['*', '?', '[']);
+    special.then(|| glob::Pattern::new(name).ok()).flatten()
+}
+
+fn open_dir(path: &Path) -> io::Result<File> {
+    use nix::fcntl::{AT_FDCWD, OFlag, openat};
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(AT_FDCWD, path, flags, nix::sys::stat::Mode::empty())?.into())
+}
+
+/// Whether the error says that nothing, or nothing of use, is there.
+pub fn is_absent(error: &io::Error) -> bool {
+    use nix::libc::{ELOOP, ENOENT, ENOTDIR};
+    matches!(error.raw_os_error(), Some(ENOENT | ENOTDIR | ELOOP))
+}

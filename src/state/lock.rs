@@ -1,0 +1,124 @@
+//! The lock that everything which changes state holds.
+//!
+//! `flock(2)` and not a file's existence: the kernel lets go of it when the holder dies. The holder
+//! writes who it is into the file, so that the next one can say whom it is waiting for. Readers take
+//! no lock: a status poll must not be able to keep a rollback from running.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+
+/// A holder's note is short; anything longer is not one.
+const NOTE_LIMIT: u64 = 4096;
+
+/// Proof that this process alone works on the state directory. Released on drop.
+#[derive(Debug)]
+#[must_use]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+/// Who holds the lock.
+#[derive(Debug, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    command: String,
+    since: jiff::Timestamp,
+}
+
+impl Lock {
+    /// Takes the lock file `path` for `command`, without waiting.
+    ///
+    /// Fails with [`crate::ErrorKind::State`] and the holder's name where another process has it.
+    pub fn take(path: &Path, command: &str) -> Result<Self> {
+        let failed = || format!("cannot lock {}", path.display());
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)
+            .context(failed)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                note_holder(&mut file, command);
+                Ok(Self { _file: file })
+            }
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => Err(busy(&mut file)),
+            Err((_, errno)) => Err(errno).context(failed),
+        }
+    }
+}
+
+/// Writes who holds the lock. It only informs others, so a full disk does not stop us.
+fn note_holder(file: &mut File, command: &str) {
+    let holder = Holder {
+        pid: std::process::id(),
+        command: command.to_owned(),
+        since: jiff::Timestamp::now(),
+    };
+    if let Ok(note) = serde_json::to_string(&holder) {
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(note.as_bytes()));
+    }
+}
+
+fn busy(file: &mut File) -> Error {
+    let mut note = String::new();
+    let holder = file.take(NOTE_LIMIT).read_to_string(&mut note).ok();
+    let holder = holder.and_then(|_| serde_json::from_str::<Holder>(&note).ok());
+    let who = match holder {
+        Some(holder) => format!(
+            "'ncf {}', process {}, since {}",
+            holder.command.escape_default(),
+            holder.pid,
+            holder
+                .since
+                .to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%H:%M:%S")
+        ),
+        None => "it has not said who it is".to_owned(),
+    };
+    Error::state(format!("another ncf is at work and holds the lock ({who})"))
+        .hint("wait until it is done, then try again; 'ncf status' works meanwhile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn the_second_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::take(&path, "change-rollback").unwrap();
+        let refused = Lock::take(&path, "change-begin").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::State);
+        let text = refused.to_string();
+        assert!(text.contains("change-rollback"), "{text}");
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+        drop(held);
+        drop(Lock::take(&path, "change-begin").unwrap());
+    }
+
+    #[test]
+    fn a_note_of_any_bytes_is_no_trouble() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let _held = Lock::take(&path, "x").unwrap();
+        std::fs::write(&path, b"\xff\x00{{{{").unwrap();
+        assert_eq!(Lock::take(&path, "y").unwrap_err().kind(), ErrorKind::State);
+    }
+}

@@ -1,0 +1,84 @@
+//! Durable steps: what is done survives a power cut, and is seen whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::unistd::syncfs;
+
+/// How many files are synced one by one. Beyond that one `syncfs(2)` is cheaper; up to it, it is not
+/// used, for it also waits for all that others have written to the file system, which on a host
+/// with guests' disks can be gigabytes.
+const ONE_BY_ONE: usize = 16;
+
+/// Files and directories of one file system that were written and are not yet durable.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Unsynced {
+    files: Vec<File>,
+    many: bool,
+}
+
+impl Unsynced {
+    /// Adds one. Beyond a few only their number counts, and no handles are kept open.
+    pub fn push(&mut self, file: File) {
+        if self.files.len() == ONE_BY_ONE {
+            self.many = true;
+            self.files.clear();
+        }
+        if !self.many {
+            self.files.push(file);
+        }
+    }
+
+    /// Adds those of another.
+    pub fn append(&mut self, other: Self) {
+        self.many |= other.many;
+        for file in other.files {
+            self.push(file);
+        }
+    }
+
+    /// Makes them durable. `dir` is any directory of their file system.
+    pub fn settle(self, dir: &File) -> io::Result<()> {
+        if self.many {
+            syncfs(dir.as_fd())?;
+        }
+        for file in self.files {
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the entries of the directory at `path` durable.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Writes the file `name` in `dir` durably: beside, sync, rename, sync the directory.
+pub fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let beside = dir.join(format!(".{name}.new"));
+    let mut file = File::create(&beside)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| std::fs::rename(&beside, dir.join(name))) {
+        // The error that counts is the first one; what is left over is overwritten next time.
+        let _ = std::fs::remove_file(&beside);
+        return Err(error);
+    }
+    sync_dir(dir)
+}
+
+/// Renames durably: the entry is gone from one directory and in the other, whatever happens.
+pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    let (old, new) = (from.parent(), to.parent());
+    if let Some(new) = new {
+        sync_dir(new)?;
+    }
+    match old {
+        Some(old) if Some(old) != new => sync_dir(old),
+        _ => Ok(()),
+    }
+}
