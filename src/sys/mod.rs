@@ -2,4 +2,8 @@
 //!
 //! What is here knows nothing of transactions or of configuration formats.
 
+pub mod conf;
 pub mod name;
+pub mod process;
+pub mod session;
+pub mod signals;
