@@ -5,6 +5,8 @@
 //! is the caller's, as data.
 
 pub mod desired;
+pub mod schedule;
+pub mod system;
 
 use crate::Result;
 use crate::sys::name::InterfaceName;

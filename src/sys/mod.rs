@@ -2,7 +2,11 @@
 //!
 //! What is here knows nothing of transactions or of configuration formats.
 
+pub mod conf;
 pub mod escape;
 pub mod name;
 pub mod node;
+pub mod process;
 pub mod root;
+pub mod session;
+pub mod signals;
