@@ -160,8 +160,8 @@ pub struct Manifest {
     pub by: Who,
     /// What for, in the operator's words.
     pub reason: Option<String>,
-    /// The interface that carried the operator's session.
-    pub operator_interface: Option<InterfaceName>,
+    /// The interface that carried the operator's session, and after it those that it rests on.
+    pub operator_path: Vec<InterfaceName>,
     /// The configuration directory with all links resolved, from the root.
     pub config_dir: PathBuf,
     /// Beginnings of the names that were covered in it, where these are fewer than usual: a snapshot
@@ -269,7 +269,7 @@ fn write_json(dir: &Path, value: &impl Serialize, unsynced: &mut Unsynced) -> Re
     for (name, content) in [(NAME, json.as_slice()), (DIGEST_NAME, digest.as_bytes())] {
         let mut file = File::create_new(dir.join(name)).context(failed(name))?;
         file.write_all(content).context(failed(name))?;
-        unsynced.push(file);
+        unsynced.push(file).context(failed(name))?;
     }
     Ok(())
 }

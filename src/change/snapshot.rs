@@ -222,7 +222,7 @@ impl<'a> Copier<'a> {
         if Stat::of(&source)? != stat || size != stat.size {
             return Ok(None);
         }
-        self.unsynced.push(copy);
+        self.unsynced.push(copy)?;
         let file = FileNode {
             meta: stat.meta(xattrs),
             size,
@@ -288,7 +288,7 @@ impl<'a> Copier<'a> {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            self.unsynced.push(File::open(&path)?);
+            self.unsynced.push(File::open(&path)?)?;
             self.made.insert(path);
         }
         Ok(())

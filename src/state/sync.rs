@@ -1,8 +1,10 @@
 //! Durable steps: what is done survives a power cut, and is seen whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::unistd::syncfs;
@@ -16,28 +18,35 @@ const ONE_BY_ONE: usize = 16;
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Unsynced {
-    files: Vec<File>,
+    files: BTreeMap<u64, File>,
     many: bool,
 }
 
 impl Unsynced {
-    /// Adds one. Beyond a few only their number counts, and no handles are kept open.
-    pub fn push(&mut self, file: File) {
-        if self.files.len() == ONE_BY_ONE {
-            self.many = true;
-            self.files.clear();
-        }
+    /// Adds one. Beyond a few only the fact that there are many counts, and no handles are kept open.
+    pub fn push(&mut self, file: File) -> io::Result<()> {
         if !self.many {
-            self.files.push(file);
+            self.files.insert(file.metadata()?.ino(), file);
+            if self.files.len() > ONE_BY_ONE {
+                self.many = true;
+                self.files.clear();
+            }
         }
+        Ok(())
+    }
+
+    /// Whether so many were added that which they are no longer counts.
+    pub fn is_many(&self) -> bool {
+        self.many
     }
 
     /// Adds those of another.
-    pub fn append(&mut self, other: Self) {
+    pub fn append(&mut self, other: Self) -> io::Result<()> {
         self.many |= other.many;
-        for file in other.files {
-            self.push(file);
-        }
+        other
+            .files
+            .into_values()
+            .try_for_each(|file| self.push(file))
     }
 
     /// Makes them durable. `dir` is any directory of their file system.
@@ -45,7 +54,7 @@ impl Unsynced {
         if self.many {
             syncfs(dir.as_fd())?;
         }
-        for file in self.files {
+        for file in self.files.into_values() {
             file.sync_all()?;
         }
         Ok(())

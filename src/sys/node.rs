@@ -141,7 +141,7 @@ impl Place {
         let omit = TimeSpec::new(0, libc::UTIME_OMIT);
         let mtime = TimeSpec::new(mtime.0, mtime.1);
         utimensat(
-            self.dir,
+            &*self.dir,
             &self.path,
             &omit,
             &mtime,

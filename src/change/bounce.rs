@@ -1,0 +1,224 @@
+//! Taking interfaces down and up around a change of files, and setting right what that did to others.
+
+use std::collections::BTreeSet;
+
+use super::difference::Difference;
+use super::host::Host;
+use super::plan::{Bounces, View};
+use crate::apply::Target;
+use crate::apply::bystanders::{Bystanders, Membership};
+use crate::apply::schedule::{self, Step, StepReport, Verb};
+use crate::error::{Context, Error, Result};
+use crate::iface::backend::{Dependencies, Files};
+use crate::sys::name::InterfaceName;
+
+/// Told of each step as it ends.
+pub type Watch<'w> = &'w mut dyn FnMut(&StepReport);
+
+/// One side of a change: its files and what they say of the interfaces.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// The interfaces.
+    pub view: &'a View,
+    /// The files.
+    pub files: &'a dyn Files,
+}
+
+/// Bounces that were checked and can begin.
+pub struct Prepared<'a> {
+    host: &'a Host,
+    down: Vec<Step>,
+    up: Vec<Step>,
+    first: usize,
+    bounced: BTreeSet<InterfaceName>,
+    bystanders: Option<Bystanders>,
+}
+
+/// What bouncing did to interfaces that were not bounced, set right again.
+#[derive(Debug, Default)]
+pub struct Mended {
+    /// Ports put back into a bridge that was made anew.
+    pub put_back: Vec<Membership>,
+    /// Interfaces brought up because their device vanished with one below it.
+    pub revived: Vec<StepReport>,
+    /// What could not be set right.
+    pub errors: Vec<Error>,
+}
+
+/// Works out every step and checks, before anything is touched, that all that must come up can.
+pub fn prepare<'a>(
+    host: &'a Host,
+    bounces: &Bounces,
+    from: Side<'_>,
+    to: Side<'_>,
+) -> Result<Prepared<'a>> {
+    let applier = host.applier.as_ref();
+    let mut down = Vec::new();
+    for name in &bounces.down {
+        // A configuration that is going away may be beyond understanding: that is no reason to keep it.
+        let desired = applier.needs_desired().then(|| host.backend.desired(name, from.files).ok());
+        down.push(Target { name: name.clone(), desired: desired.flatten() });
+    }
+    let mut up = Vec::new();
+    for name in &bounces.up {
+        let desired = applier.needs_desired().then(|| host.backend.desired(name, to.files));
+        let target = Target { name: name.clone(), desired: desired.transpose()? };
+        up.push(target);
+    }
+    for target in &up {
+        applier.check(target).context(|| format!("{} could not be brought up", target.name))?;
+    }
+    let bounced: BTreeSet<_> = bounces.down.iter().chain(&bounces.up).cloned().collect();
+    let none = applier.name() == "none" || bounced.is_empty();
+    let bystanders = (!none).then(Bystanders::capture).transpose()?;
+    Ok(Prepared {
+        host,
+        down: steps(down, &reversed(&from.view.dependencies)),
+        up: steps(up, &to.view.dependencies),
+        first: bounces.first,
+        bounced,
+        bystanders,
+    })
+}
+
+impl Prepared<'_> {
+    /// Takes down what is to go down.
+    pub fn down(&self, watch: Watch<'_>) -> Vec<StepReport> {
+        schedule::run(self.host.applier.as_ref(), Verb::Down, &self.down, 0, watch)
+    }
+
+    /// Brings up what is to come up.
+    pub fn up(&self, watch: Watch<'_>) -> Vec<StepReport> {
+        schedule::run(self.host.applier.as_ref(), Verb::Up, &self.up, self.first, watch)
+    }
+
+    /// What `down` takes down.
+    pub fn down_targets(&self) -> impl Iterator<Item = &Target> {
+        self.down.iter().map(|step| &step.target)
+    }
+
+    /// Sets right what the bounces did to others: guests' taps and untouched ports go back into a bridge
+    /// that was made anew, and a vlan whose device vanished with the one below is brought up.
+    pub fn mend(&self, to: Side<'_>, watch: Watch<'_>) -> Mended {
+        let mut mended = Mended::default();
+        let Some(bystanders) = &self.bystanders else { return mended };
+        let backend = &self.host.backend;
+        let keep_out = |port: &InterfaceName| {
+            backend.configures(port, to.files) && !self.is_port_of_bounced(port, to.files)
+        };
+        let report = bystanders.put_back(&self.bounced, &keep_out);
+        mended.put_back = report.put_back;
+        mended.errors = report.errors;
+        match bystanders.vanished(&self.bounced) {
+            Ok(vanished) => {
+                let names: Vec<_> = vanished
+                    .into_iter()
+                    .filter(|name| backend.configures(name, to.files))
+                    .collect();
+                mended.revived = self.revive(names, to.files, watch, &mut mended.errors);
+            }
+            Err(error) => mended.errors.push(error),
+        }
+        mended
+    }
+
+    fn is_port_of_bounced(&self, port: &InterfaceName, files: &dyn Files) -> bool {
+        let mut names = self.bounced.clone();
+        names.insert(port.clone());
+        let dependencies = self.host.backend.dependencies(&names, files);
+        self.bounced
+            .iter()
+            .any(|upper| dependencies.get(upper).is_some_and(|lower| lower.contains(port)))
+    }
+
+    fn revive(
+        &self,
+        names: Vec<InterfaceName>,
+        files: &dyn Files,
+        watch: Watch<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Vec<StepReport> {
+        let (applier, backend) = (self.host.applier.as_ref(), &self.host.backend);
+        let mut targets = Vec::new();
+        for name in names {
+            match applier.needs_desired().then(|| backend.desired(&name, files)).transpose() {
+                Ok(desired) => targets.push(Target { name, desired }),
+                Err(error) => errors.push(error),
+            }
+        }
+        let names = targets.iter().map(|target| target.name.clone()).collect();
+        let steps = steps(targets, &backend.dependencies(&names, files));
+        schedule::run(applier, Verb::Up, &steps, 0, watch)
+    }
+}
+
+/// Each target with the indices of those that it comes after.
+fn steps(targets: Vec<Target>, after: &Dependencies) -> Vec<Step> {
+    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
+    let index = |name: &InterfaceName| names.iter().position(|other| other == name);
+    let step = |target: Target| {
+        let after = after.get(&target.name).into_iter().flatten().filter_map(index).collect();
+        Step { target, after }
+    };
+    targets.into_iter().map(step).collect()
+}
+
+/// For each interface those that rest on it.
+fn reversed(dependencies: &Dependencies) -> Dependencies {
+    let mut reversed = Dependencies::new();
+    for (upper, lowers) in dependencies {
+        for lower in lowers {
+            reversed.entry(lower.clone()).or_default().insert(upper.clone());
+        }
+    }
+    reversed
+}
+
+/// What an apply did.
+#[derive(Debug)]
+pub struct ApplyReport {
+    /// Every step that was taken, in order.
+    pub interfaces: Vec<StepReport>,
+    /// What was done for interfaces that were not bounced.
+    pub mended: Mended,
+}
+
+impl ApplyReport {
+    /// Whether all of it worked.
+    pub fn is_clean(&self) -> bool {
+        self.interfaces.iter().chain(&self.mended.revived).all(|step| step.result.is_ok())
+            && self.mended.errors.is_empty()
+    }
+}
+
+/// Makes the changed files the running state: takes down what the snapshot's files had configured
+/// and brings up what the present ones do, for exactly the interfaces that changed.
+pub fn apply(
+    host: &Host,
+    difference: &Difference,
+    from: &dyn Files,
+    to: &dyn Files,
+    watch: Watch<'_>,
+) -> Result<ApplyReport> {
+    let bounces = difference.apply_bounces();
+    let from = Side { view: &difference.before, files: from };
+    let to = Side { view: &difference.now, files: to };
+    let prepared = prepare(host, &bounces, from, to)?;
+    let _guard = crate::sys::signals::SignalGuard::block()?;
+    let mut interfaces = prepared.down(watch);
+    for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
+        // ifdown needs the file, and that is gone; the kernel can be asked without it.
+        if report.result.is_err() && !to.view.configured.contains(&target.name) {
+            report.result = take_off(host, target, from.files);
+        }
+    }
+    interfaces.extend(prepared.up(watch));
+    Ok(ApplyReport { interfaces, mended: prepared.mend(to, watch) })
+}
+
+fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {
+    use crate::apply::Applier as _;
+    let desired = host.backend.desired(&target.name, files).ok();
+    let target = Target { name: target.name.clone(), desired };
+    crate::apply::builtin::Builtin.down(&target)
+}

@@ -1,0 +1,124 @@
+//! What has changed since a snapshot, and which interfaces that touches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compare::{Change, ChangeKind, Depth, since};
+use super::files::{Present, Saved};
+use super::host::Host;
+use super::journal::Unfinished;
+use super::manifest::{CoveredPath, Entry, Node};
+use super::plan::{Bounces, FileChange, View, bounces, touched};
+use super::transaction::Snapshot;
+use super::tree::Tree;
+use crate::error::Result;
+use crate::iface::backend::Files;
+use crate::sys::name::InterfaceName;
+
+/// The changes since a snapshot with their meaning.
+#[derive(Debug)]
+pub struct Difference {
+    /// Every path that differs, sorted.
+    pub changes: Vec<FileChange>,
+    /// The interfaces as the snapshot has them.
+    pub before: View,
+    /// The interfaces as the files are now.
+    pub now: View,
+    /// The interface that carries the operator's session, or carried it when the change began, and
+    /// after it those that it rests on.
+    pub operator_path: Vec<InterfaceName>,
+}
+
+/// Compares the host's files with a snapshot. `unfinished` is what a rollback that was cut short left.
+pub fn difference(
+    host: &Host,
+    snapshot: &Snapshot,
+    depth: Depth,
+    unfinished: &Unfinished,
+) -> Result<Difference> {
+    let manifest = &snapshot.manifest;
+    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
+    let copies = snapshot.copies();
+    let saved = snapshot.saved(&copies);
+    let changes = since(&tree, manifest, depth)?;
+    Ok(explain(host, &tree, changes, snapshot, &saved, unfinished))
+}
+
+fn explain(
+    host: &Host,
+    tree: &Tree<'_>,
+    changes: Vec<Change>,
+    snapshot: &Snapshot,
+    saved: &Saved<'_>,
+    unfinished: &Unfinished,
+) -> Difference {
+    let present = Present(tree);
+    let targets = link_targets(saved.entries);
+    let changes: Vec<_> = changes
+        .into_iter()
+        .map(|change| {
+            // A change of what a link points to is a change of the link.
+            let path = targets.get(&change.path).copied().unwrap_or(&change.path).as_path().to_owned();
+            let owner = |exists: bool, files: &dyn Files| {
+                exists.then(|| interface_of(host, &path, files)).flatten()
+            };
+            FileChange {
+                interface_before: owner(change.kind != ChangeKind::Added, saved),
+                interface_now: owner(change.kind != ChangeKind::Removed, &present),
+                change,
+            }
+        })
+        .collect();
+    let mut operator_path = host.operator_path();
+    for name in &snapshot.manifest.operator_path {
+        if !operator_path.contains(name) {
+            operator_path.push(name.clone());
+        }
+    }
+    let touched = touched(&changes);
+    let before = view(host, touched.union(&unfinished.up), saved);
+    let now = view(host, touched.union(&unfinished.down), &present);
+    Difference { changes, before, now, operator_path }
+}
+
+fn interface_of(host: &Host, path: &Path, files: &dyn Files) -> Option<InterfaceName> {
+    path.is_relative().then(|| host.backend.interface_of(path, files)).flatten()
+}
+
+fn link_targets(entries: &[Entry]) -> BTreeMap<&CoveredPath, &CoveredPath> {
+    let links = entries.iter().filter_map(|entry| match &entry.node {
+        Node::Symlink(link) => Some((link.resolves.as_ref()?, &entry.path)),
+        _ => None,
+    });
+    links.collect()
+}
+
+fn view<'n>(
+    host: &Host,
+    names: impl Iterator<Item = &'n InterfaceName>,
+    files: &dyn Files,
+) -> View {
+    let configured: BTreeSet<_> =
+        names.filter(|name| host.backend.configures(name, files)).cloned().collect();
+    let dependencies = host.backend.dependencies(&configured, files);
+    View { configured, dependencies }
+}
+
+impl Difference {
+    /// The bounces of a rollback.
+    pub fn rollback_bounces(&self) -> Bounces {
+        bounces(&self.now, &self.before, &self.operator_path)
+    }
+
+    /// The bounces that make the changed files the running state.
+    pub fn apply_bounces(&self) -> Bounces {
+        bounces(&self.before, &self.now, &self.operator_path)
+    }
+
+    /// The operator's interface, where the change is about it or about what it rests on.
+    pub fn operator_at_risk(&self) -> Option<&InterfaceName> {
+        let touched = |name: &InterfaceName| {
+            self.before.configured.contains(name) || self.now.configured.contains(name)
+        };
+        self.operator_path.first().filter(|_| self.operator_path.iter().any(touched))
+    }
+}

@@ -1,0 +1,118 @@
+//! The two sets of configuration files that a backend is asked about: the host's now, and a snapshot's.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::manifest::{CoveredPath, Entry, Node, find};
+use super::snapshot::copy_path;
+use super::tree::{Tree, is_absent};
+use crate::error::{Context, Error, Result};
+use crate::iface::backend::Files;
+use crate::sys::node::Kind;
+
+/// A file that configures an interface is a few hundred bytes. One beyond this is something else.
+const SIZE_LIMIT: u64 = 1 << 20;
+
+/// The files as they are now.
+#[derive(Debug)]
+pub struct Present<'a>(pub &'a Tree<'a>);
+
+impl Files for Present<'_> {
+    fn names(&self) -> Result<Vec<OsString>> {
+        let dir = self.0.config_host();
+        let failed = || format!("cannot list {}", dir.display());
+        let entries = match std::fs::read_dir(dir) {
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            entries => entries.context(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.context(failed)?.file_name();
+            if self.0.is_covered_name(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        let Some(path) = CoveredPath::new(PathBuf::from(name)) else { return Ok(None) };
+        let failed = || format!("cannot read {}", self.0.display(&path));
+        let Some(place) = self.0.place(&path).context(failed)? else { return Ok(None) };
+        let open = match place.stat().context(failed)?.map(|stat| stat.kind) {
+            Some(Kind::File) => place.open(),
+            Some(Kind::Symlink) => self.open_target(name),
+            _ => return Ok(None),
+        };
+        match open {
+            Ok(file) => read_limited(file, failed).map(Some),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).context(failed),
+        }
+    }
+}
+
+impl Present<'_> {
+    fn open_target(&self, name: &OsStr) -> io::Result<File> {
+        let link = self.0.config_dir().join(name);
+        let target = self.0.root().resolve_on_host(&link)?;
+        // Not a FIFO, which would wait for a writer for ever.
+        if !std::fs::symlink_metadata(&target)?.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        File::open(target)
+    }
+}
+
+/// The files as a snapshot has them.
+#[derive(Debug)]
+pub struct Saved<'a> {
+    /// What it holds.
+    pub entries: &'a [Entry],
+    /// The directory with the copies.
+    pub copies: &'a Path,
+}
+
+impl Saved<'_> {
+    /// The path whose copy is the content of `path`, a link followed; `None` where it is no file.
+    pub fn content_path(&self, path: &CoveredPath) -> Option<CoveredPath> {
+        match &find(self.entries, path)?.node {
+            Node::File(_) => Some(path.clone()),
+            Node::Symlink(link) => {
+                let target = link.resolves.as_ref()?;
+                matches!(find(self.entries, target)?.node, Node::File(_)).then(|| target.clone())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Files for Saved<'_> {
+    fn names(&self) -> Result<Vec<OsString>> {
+        let direct = |entry: &&Entry| {
+            let path = entry.path.as_path();
+            entry.path.is_config() && path.components().count() == 1 && path != Path::new(".")
+        };
+        let names = self.entries.iter().filter(direct);
+        Ok(names.map(|entry| entry.path.as_path().as_os_str().to_owned()).collect())
+    }
+
+    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        let path = CoveredPath::new(PathBuf::from(name));
+        let Some(path) = path.and_then(|path| self.content_path(&path)) else { return Ok(None) };
+        let copy = copy_path(self.copies, &path);
+        let failed = || format!("cannot read {}", copy.display());
+        read_limited(File::open(&copy).context(failed)?, failed).map(Some)
+    }
+}
+
+fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(SIZE_LIMIT + 1).read_to_end(&mut content).context(&failed)?;
+    if content.len() as u64 > SIZE_LIMIT {
+        return Err(Error::failed(failed()).because("it is larger than 1 MiB"));
+    }
+    Ok(content)
+}

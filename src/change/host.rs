@@ -1,0 +1,78 @@
+//! The host that transactions work on: where things are, and who does what.
+
+use std::path::Path;
+
+use crate::apply::Applier;
+use crate::error::{Context, Result};
+use crate::iface::backend::{Backend, Scope};
+use crate::state::StateDir;
+use crate::sys::name::InterfaceName;
+use crate::sys::netlink::Socket;
+use crate::sys::netlink::link::Link;
+use crate::sys::root::Root;
+use crate::sys::session::Who;
+
+/// Everything a command needs to know of the host.
+pub struct Host {
+    /// The root directory.
+    pub root: Root,
+    /// The state directory.
+    pub state: StateDir,
+    /// How interfaces are configured here.
+    pub backend: Box<dyn Backend>,
+    /// What a snapshot covers: the backend's files and those that `ncf.conf` adds.
+    pub scope: Scope,
+    /// What brings interfaces up and down.
+    pub applier: Box<dyn Applier>,
+    /// How many archived changes are kept.
+    pub keep: usize,
+    /// Who runs this.
+    pub who: Who,
+}
+
+impl Host {
+    /// The interface that packets to the operator's SSH client leave by, and after it all that it rests
+    /// on: a bridge's ports, the device below a vlan. Empty where there is no such session, or
+    /// where the network worked on is not the one that it comes over.
+    pub fn operator_path(&self) -> Vec<InterfaceName> {
+        if !self.root.is_host() && self.applier.name() == "none" {
+            return Vec::new();
+        }
+        let Some(client) = self.who.ssh_client() else { return Vec::new() };
+        let found = Socket::open().and_then(|mut socket| {
+            Ok(match socket.route_to(client)? {
+                Some(name) => path_below(name, &socket.links()?),
+                None => Vec::new(),
+            })
+        });
+        found.unwrap_or_default()
+    }
+}
+
+/// `name` and every link below it.
+fn path_below(name: InterfaceName, links: &[Link]) -> Vec<InterfaceName> {
+    let mut path = vec![name];
+    let mut at = 0;
+    while let Some(upper) = path.get(at).and_then(|name| links.iter().find(|l| l.name == *name)) {
+        let is_below = |link: &&Link| {
+            link.master == Some(upper.index)
+                || (upper.lower == Some(link.index) && link.index != upper.index)
+        };
+        for below in links.iter().filter(is_below) {
+            if !path.contains(&below.name) {
+                path.push(below.name.clone());
+            }
+        }
+        at += 1;
+    }
+    path
+}
+
+/// The kernel's name for the present boot.
+///
+/// Source: `random(4)`, `/proc/sys/kernel/random/boot_id`.
+pub fn boot_id() -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let id = std::fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))?;
+    Ok(id.trim().to_owned())
+}

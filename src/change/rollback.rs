@@ -1,0 +1,301 @@
+//! Rolling back an open change.
+//!
+//! The order is what makes it safe to be killed anywhere and run again: verify, plan, keep what will
+//! be discarded, journal the plan; only then take down, restore, bring up, verify; and last the
+//! one rename that ends it. The snapshot is never consumed.
+//!
+//! Before the first change a failure means that nothing was touched. After it nothing stops: every
+//! error is collected, for a host that is half restored is best restored as far as it goes. Where the
+//! file system with the state directory is full, the restored network is worth more than
+//! a copy of what was discarded, so that is given up, and said.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::bounce::{Mended, Prepared, Side, Watch, prepare};
+use super::compare::{ChangeKind, Depth};
+use super::difference::{Difference, difference};
+use super::files::Present;
+use super::history::close_into_archive;
+use super::host::{Host, boot_id};
+use super::journal::{Journal, Unfinished};
+use super::manifest::{CoveredPath, Discarded, FORMAT};
+use super::plan::{Bounces, FileChange};
+use super::restore::{Source, restore};
+use super::snapshot::keep;
+use super::transaction::{Snapshot, Transaction, make_private_dir};
+use super::tree::Tree;
+use crate::apply::schedule::StepReport;
+use crate::error::{Context, Error, Result};
+use crate::state::sync::{Unsynced, rename_durably};
+use crate::sys::signals::SignalGuard;
+
+/// Whether interfaces are taken down and up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounce {
+    /// For exactly those whose configuration changes.
+    Changed,
+    /// Not at all: at boot none is up yet.
+    Nothing,
+}
+
+/// What a rollback did.
+#[derive(Debug)]
+pub struct RollbackReport {
+    /// The change.
+    pub id: String,
+    /// When it was begun.
+    pub began: jiff::Timestamp,
+    /// The files that differed.
+    pub changes: Vec<FileChange>,
+    /// Every step that was taken with interfaces, in order.
+    pub interfaces: Vec<StepReport>,
+    /// Interfaces that would have been bounced, had the applier not been `none`.
+    pub not_bounced: Option<Bounces>,
+    /// What was done for interfaces that were not bounced.
+    pub mended: Mended,
+    /// Directories that stood where a file belongs, and what they are called now.
+    pub moved_aside: Vec<String>,
+    /// What did not keep anything from being restored, but should be known.
+    pub warnings: Vec<Error>,
+    /// Files that could not be restored. Where there are any, the change stays open.
+    pub errors: Vec<Error>,
+    /// The archive that has what was discarded; `None` where nothing differed or nothing was closed.
+    pub archive: Option<String>,
+}
+
+impl RollbackReport {
+    /// Whether every file is as it was.
+    pub fn is_restored(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Whether the interfaces are, too.
+    pub fn is_clean(&self) -> bool {
+        let steps = || self.interfaces.iter().chain(&self.mended.revived);
+        self.is_restored()
+            && self.warnings.is_empty()
+            && self.mended.errors.is_empty()
+            && steps().all(|step| step.result.is_ok())
+    }
+}
+
+/// What a rollback would do, for `--dry-run` and `status`.
+pub fn plan(host: &Host, snapshot: &Snapshot, depth: Depth) -> Result<Difference> {
+    let (unfinished, _) = unfinished(snapshot)?;
+    difference(host, snapshot, depth, &unfinished)
+}
+
+/// What an earlier rollback left to do, and whether there was one.
+fn unfinished(snapshot: &Snapshot) -> Result<(Unfinished, bool)> {
+    let unfinished = Journal::read(snapshot.dir(), &boot_id()?)?;
+    let resumed = unfinished.is_some();
+    Ok((unfinished.unwrap_or_default(), resumed))
+}
+
+impl Transaction<'_> {
+    /// Restores the files and the interfaces and closes the change.
+    ///
+    /// Fails with nothing changed where the snapshot is damaged or an interface could not be brought
+    /// up by this applier. Otherwise what failed is in the report.
+    pub fn rollback(self, host: &Host, bounce: Bounce, watch: Watch<'_>) -> Result<RollbackReport> {
+        let snapshot = self.snapshot()?;
+        snapshot.verify()?;
+        let mut warnings = Vec::new();
+        let unfinished = unfinished(&snapshot).map(|(unfinished, _)| unfinished);
+        let unfinished = unfinished.unwrap_or_else(|error| {
+            let what = "an earlier rollback's journal is of no use: interfaces that it took down may not be brought up";
+            warnings.push(Error::failed(what).because(error));
+            Unfinished::default()
+        });
+        let difference = difference(host, &snapshot, Depth::Thorough, &unfinished)?;
+        let run = Run { transaction: self, host, snapshot: &snapshot, difference, bounce, warnings };
+        run.go(watch)
+    }
+}
+
+struct Run<'a, 'l> {
+    transaction: Transaction<'l>,
+    host: &'a Host,
+    snapshot: &'a Snapshot,
+    difference: Difference,
+    bounce: Bounce,
+    warnings: Vec<Error>,
+}
+
+impl Run<'_, '_> {
+    fn go(mut self, watch: Watch<'_>) -> Result<RollbackReport> {
+        let manifest = &self.snapshot.manifest;
+        let tree = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
+        let wanted = self.difference.rollback_bounces();
+        let by_hand = self.host.applier.name() == "none" && self.bounce == Bounce::Changed;
+        let not_bounced = (by_hand && wanted != Bounces::default()).then(|| wanted.clone());
+        let bounces = match self.bounce {
+            Bounce::Changed if !by_hand => wanted,
+            _ => Bounces::default(),
+        };
+        let present = Present(&tree);
+        let from = Side { view: &self.difference.now, files: &present };
+        let copies = self.snapshot.copies();
+        let saved = self.snapshot.saved(&copies);
+        let to = Side { view: &self.difference.before, files: &saved };
+        let prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
+            error.hint("'--applier none' restores the files alone and bounces nothing")
+        })?;
+        let _guard = SignalGuard::block()?;
+        let kept = self.keep_discarded(&tree);
+        self.warn(kept, "what is discarded is not kept in the archive");
+        let mut journal = self.begin_journal(&bounces);
+        let interfaces = self.change(&tree, &prepared, &mut journal, watch);
+        let (interfaces, outcome) = interfaces;
+        let mended = prepared.mend(to, watch);
+        let mut report = RollbackReport {
+            id: manifest.id.clone(),
+            began: manifest.began,
+            changes: self.difference.changes.clone(),
+            interfaces,
+            not_bounced,
+            mended,
+            moved_aside: outcome.moved_aside,
+            warnings: Vec::new(),
+            errors: outcome.errors,
+            archive: None,
+        };
+        self.verify(&mut report);
+        if report.is_restored() {
+            self.close(&mut report)?;
+        }
+        report.warnings = self.warnings;
+        Ok(report)
+    }
+
+    fn warn(&mut self, result: Result<()>, what: &str) {
+        if let Err(error) = result {
+            self.warnings.push(Error::failed(what).because(error));
+        }
+    }
+
+    fn begin_journal(&mut self, bounces: &Bounces) -> Journal {
+        let dir = self.snapshot.dir();
+        let written = boot_id().and_then(|boot_id| Journal::write(dir, &boot_id, bounces));
+        written.unwrap_or_else(|error| {
+            let what = "there is no journal: had this been cut short, interfaces would have stayed down";
+            self.warnings.push(Error::failed(what).because(error));
+            Journal::absent(dir)
+        })
+    }
+
+    /// Down, restore, up.
+    fn change(
+        &self,
+        tree: &Tree<'_>,
+        prepared: &Prepared<'_>,
+        journal: &mut Journal,
+        watch: Watch<'_>,
+    ) -> (Vec<StepReport>, super::restore::Outcome) {
+        let mut watch_and_note = |report: &StepReport| {
+            journal.note(report);
+            watch(report);
+        };
+        let mut interfaces = prepared.down(&mut watch_and_note);
+        let copies = self.snapshot.copies();
+        let manifest = &self.snapshot.manifest;
+        let source = Source { wanted: &manifest.entries, copies: &copies, id: &manifest.id };
+        let changes: Vec<_> =
+            self.difference.changes.iter().map(|change| change.change.clone()).collect();
+        let outcome = restore(tree, &source, &changes);
+        interfaces.extend(prepared.up(&mut watch_and_note));
+        (interfaces, outcome)
+    }
+
+    /// Copies what the rollback replaces into the transaction, once: an earlier run's copies are those
+    /// of the state that the operator left.
+    fn keep_discarded(&self, tree: &Tree<'_>) -> Result<()> {
+        let discarded = self.snapshot.dir().join("discarded");
+        if discarded.exists() || self.difference.changes.is_empty() {
+            return Ok(());
+        }
+        let staging = self.snapshot.dir().join("discarded.new");
+        let failed = || format!("cannot write {}", staging.display());
+        // What an earlier run left half-made.
+        let _ = std::fs::remove_dir_all(&staging);
+        make_private_dir(&staging).context(failed)?;
+        let kept = self.fill_discarded(tree, &staging);
+        kept.and_then(|()| rename_durably(&staging, &discarded).context(failed)).inspect_err(|_| {
+            let _ = std::fs::remove_dir_all(&staging);
+        })
+    }
+
+    fn fill_discarded(&self, tree: &Tree<'_>, staging: &Path) -> Result<()> {
+        let failed = || format!("cannot write {}", staging.display());
+        let paths: Vec<CoveredPath> =
+            self.difference.changes.iter().map(|change| change.change.path.clone()).collect();
+        let copies = keep(tree, &paths, &staging.join("files"))?;
+        let mut unsynced: Unsynced = copies.unsynced;
+        let discarded = Discarded {
+            format: FORMAT,
+            time: jiff::Timestamp::now(),
+            entries: copies.entries,
+        };
+        discarded.write(staging, &mut unsynced)?;
+        let dir = File::open(staging).context(failed)?;
+        unsynced.push(dir.try_clone().context(failed)?).context(failed)?;
+        unsynced.settle(&dir).context(failed)
+    }
+
+    /// Compares once more; what still differs is an error.
+    fn verify(&self, report: &mut RollbackReport) {
+        let again = Tree::at(&self.host.root, &self.host.scope, &self.snapshot.manifest.config_dir)
+            .and_then(|tree| {
+                let manifest = &self.snapshot.manifest;
+                let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+                Ok(differing
+                    .into_iter()
+                    .filter(|change| !is_left_directory(change))
+                    .map(|change| tree.display(&change.path))
+                    .collect::<Vec<_>>())
+            });
+        match again {
+            Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
+                let what = format!("still not as in the snapshot: {}", differing.join(", "));
+                report.errors.push(
+                    Error::failed(what).hint("something else may be writing them; roll back again"),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => report.errors.push(error),
+        }
+    }
+
+    fn close(&mut self, report: &mut RollbackReport) -> Result<()> {
+        let closed = if self.difference.changes.is_empty() && !self.snapshot.is_archivable() {
+            let gone = self.host.state.gone(&report.id);
+            rename_durably(&self.transaction.dir, &gone).map(|()| {
+                let _ = std::fs::remove_dir_all(gone);
+                None
+            })
+        } else {
+            close_into_archive(self.host, &self.transaction.dir, &report.id).map(Some)
+        };
+        report.archive = closed.context(
+            || "the files are restored, but the change cannot be closed and is still open",
+        )?;
+        let pruned = super::history::prune(self.host);
+        self.warn(pruned, "old archives are not removed");
+        Ok(())
+    }
+}
+
+/// A new directory that other things have been put into stays.
+fn is_left_directory(change: &super::compare::Change) -> bool {
+    let directory =
+        change.now.is_some_and(|now| now.kind == crate::sys::node::Kind::Directory);
+    change.kind == ChangeKind::Added && directory
+}
+
+impl Snapshot {
+    /// Whether a rollback has kept something in it.
+    fn is_archivable(&self) -> bool {
+        self.dir().join("discarded").exists()
+    }
+}

@@ -1,0 +1,241 @@
+//! An open change: begun, and then committed or rolled back.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::host::{Host, boot_id};
+use super::manifest::{FORMAT, Manifest, Node, new_id};
+use super::snapshot::{copy_path, digest, take};
+use super::tree::Tree;
+use super::{files::Saved, netcf};
+use crate::error::{Context, Error, Result};
+use crate::state::Lock;
+use crate::state::sync::{rename_durably, sync_dir};
+
+/// A snapshot on disk: of the open change, or in the archive.
+#[derive(Debug)]
+pub struct Snapshot {
+    dir: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+}
+
+impl Snapshot {
+    /// Reads the snapshot in the directory `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        Ok(Self { dir: dir.to_owned(), manifest: Manifest::read(dir)? })
+    }
+
+    /// The snapshot of the open change; `None` where none is open. Needs no lock.
+    pub fn of_open_change(host: &Host) -> Result<Option<Self>> {
+        let dir = host.state.transaction();
+        if !host.state.exists()? || !is_open(&dir)? {
+            return Ok(None);
+        }
+        match Self::read(&dir) {
+            // Closed between the two looks.
+            Err(_) if !is_open(&dir)? => Ok(None),
+            snapshot => snapshot.map(Some),
+        }
+    }
+
+    /// The directory that it is in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory with the copies.
+    pub fn copies(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
+    /// Whether a rollback of it has begun and not ended.
+    pub fn is_rolling_back(&self) -> bool {
+        self.dir.join("journal").exists()
+    }
+
+    /// Reads every copy and compares it with its digest. Fails naming the first damaged ones.
+    pub fn verify(&self) -> Result<()> {
+        let copies = self.copies();
+        let mut damaged = Vec::new();
+        for entry in &self.manifest.entries {
+            let Node::File(file) = &entry.node else { continue };
+            let copy = copy_path(&copies, &entry.path);
+            let found = File::open(&copy).and_then(|mut copy| digest(&mut copy));
+            match found {
+                Ok(found) if found == (file.size, file.sha256) => {}
+                Ok(_) => damaged.push(format!("{} has another content", copy.display())),
+                Err(error) => {
+                    damaged.push(format!("{}: {}", copy.display(), crate::error::plain(&error)));
+                }
+            }
+        }
+        let Some(first) = damaged.first() else { return Ok(()) };
+        let more = match damaged.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let message = format!("the snapshot is damaged: {first}{more}");
+        Err(Error::failed(message)
+            .hint("nothing was changed, and nothing was restored")
+            .hint(format!(
+                "the other copies are good: restore by hand what you need from {}, \
+                 then close the change with 'ncf change-commit'",
+                copies.display()
+            )))
+    }
+}
+
+/// What to note of a change that begins.
+#[derive(Debug, Default)]
+pub struct Begin {
+    /// What it is for, in the operator's words.
+    pub reason: Option<String>,
+}
+
+/// The open change, held by the one process that may end it.
+#[derive(Debug)]
+#[must_use]
+pub struct Transaction<'l> {
+    pub(super) dir: PathBuf,
+    pub(super) _lock: &'l Lock,
+}
+
+impl<'l> Transaction<'l> {
+    /// The open change; fails with [`crate::ErrorKind::State`] where none is open.
+    pub fn open(host: &Host, lock: &'l Lock) -> Result<Self> {
+        let dir = host.state.transaction();
+        if is_open(&dir)? {
+            return Ok(Self { dir, _lock: lock });
+        }
+        let error = Error::state("no change is open");
+        Err(match netcf::pending(host) {
+            Some(_) => error.hint(
+                "netcf has one open; 'ncf change-rollback --adopt-netcf' rolls back from its snapshot",
+            ),
+            None => error.hint("'ncf change-begin' opens one"),
+        })
+    }
+
+    /// Takes the snapshot and opens the change. On failure nothing is left behind.
+    pub fn begin(host: &Host, lock: &'l Lock, begin: Begin) -> Result<(Self, Snapshot)> {
+        let dir = host.state.transaction();
+        if is_open(&dir)? {
+            return Err(already_open(host));
+        }
+        if let Some(snapshot) = netcf::pending(host) {
+            let message =
+                format!("netcf has a change open: its snapshot is {}", snapshot.display());
+            return Err(Error::state(message)
+                .hint("'ncf change-rollback --adopt-netcf' rolls back from it")
+                .hint("to keep the present files instead, remove that directory"));
+        }
+        let tree = Tree::now(&host.root, &host.scope)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            id: new_id(),
+            began: jiff::Timestamp::now(),
+            boot_id: boot_id()?,
+            by: host.who.clone(),
+            reason: begin.reason,
+            operator_path: host.operator_path(),
+            config_dir: tree.config_dir().to_owned(),
+            only: None,
+            entries: Vec::new(),
+        };
+        let staging = host.state.beginning(&manifest.id);
+        let made = fill(&tree, manifest, &staging)
+            .and_then(|manifest| Ok((manifest, open_durably(&staging, &dir)?)));
+        match made {
+            Ok((manifest, ())) => {
+                Ok((Self { dir: dir.clone(), _lock: lock }, Snapshot { dir, manifest }))
+            }
+            Err(error) => {
+                // The error that counts is the first one; the next ncf sweeps up what stays.
+                let _ = std::fs::remove_dir_all(&staging);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps the files as they are and closes the change. Works without reading the snapshot, which
+    /// may be damaged: it is not needed any more.
+    pub fn commit(self, host: &Host) -> Result<()> {
+        let id = new_id();
+        let gone = host.state.gone(&id);
+        rename_durably(&self.dir, &gone).context(|| "cannot close the change")?;
+        // It is closed. What cannot be removed now is swept up by the next ncf.
+        let _ = std::fs::remove_dir_all(gone);
+        Ok(())
+    }
+
+    /// Reads the snapshot.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::read(&self.dir)
+    }
+}
+
+fn already_open(host: &Host) -> Error {
+    let by = Snapshot::of_open_change(host).ok().flatten().map(|snapshot| {
+        let began = snapshot.manifest.began.to_zoned(jiff::tz::TimeZone::system());
+        let when = began.strftime("%Y-%m-%d %H:%M:%S");
+        format!(": {}, since {when}, by {}", snapshot.manifest.id, snapshot.manifest.by)
+    });
+    Error::state(format!("a change is open already{}", by.unwrap_or_default()))
+        .hint("'ncf status' shows it; 'ncf change-commit' keeps it, 'ncf change-rollback' undoes it")
+}
+
+/// Whether the directory of an open change is there. Something else of that name is an error.
+pub(super) fn is_open(dir: &Path) -> Result<bool> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(_) => Err(Error::failed(format!("{} is not a directory", dir.display()))
+            .hint("ncf did not make it; look at what it is and move it away")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).context(|| format!("cannot look at {}", dir.display())),
+    }
+}
+
+/// Makes the snapshot in `staging`, durably.
+fn fill(tree: &Tree<'_>, mut manifest: Manifest, staging: &Path) -> Result<Manifest> {
+    let failed = || format!("cannot write the snapshot in {}", staging.display());
+    make_private_dir(staging).context(failed)?;
+    let copies = take(tree, &staging.join("files"))?;
+    manifest.entries = copies.entries;
+    let mut unsynced = copies.unsynced;
+    manifest.write(staging, &mut unsynced)?;
+    let dir = File::open(staging).context(failed)?;
+    unsynced.push(dir.try_clone().context(failed)?).context(failed)?;
+    unsynced.settle(&dir).context(failed)?;
+    Ok(manifest)
+}
+
+/// Makes a complete, synced transaction the open one.
+pub(super) fn open_durably(staging: &Path, dir: &Path) -> Result<()> {
+    let failed = || format!("cannot open the change {}", dir.display());
+    std::fs::rename(staging, dir).context(failed)?;
+    let parent = dir.parent().unwrap_or(dir);
+    sync_dir(parent).context(failed).inspect_err(|_| {
+        // Not known to survive a power cut, so not open: a half-kept promise is worse than none.
+        let _ = std::fs::rename(dir, staging);
+    })
+}
+
+/// Makes a directory for its owner alone.
+pub(super) fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Writes a small file that need not be durable.
+pub(super) fn write_note(path: &Path, text: &str) -> std::io::Result<()> {
+    File::create(path)?.write_all(text.as_bytes())
+}
+
+impl Snapshot {
+    /// The files as this snapshot has them, for a backend. `copies` is [`Snapshot::copies`].
+    pub fn saved<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
+        Saved { entries: &self.manifest.entries, copies }
+    }
+}
