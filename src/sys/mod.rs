@@ -7,3 +7,4 @@ pub mod name;
 pub mod process;
 pub mod session;
 pub mod signals;
+mod spawn;

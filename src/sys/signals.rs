@@ -3,9 +3,9 @@
 //! A rollback takes down the interface that carries the operator's own session. The terminal then
 //! hangs up, and `SIGHUP` would end the rollback halfway, which is the worst moment there is; so
 //! would an impatient Ctrl-C. The signals are blocked rather than ignored or handled: blocking needs no
-//! handler (and so no unsafe code), is not inherited by commands (the standard library clears
-//! the mask of a child; an ignored signal would stay ignored in an `ifup` and its dhclient), and what
-//! arrived meanwhile is delivered when the guard goes.
+//! handler (and so no unsafe code), does not depend on which thread is hit, and what arrived
+//! meanwhile is delivered when the guard goes. A child would inherit the mask;
+//! [`process`](super::process) clears it.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
