@@ -80,4 +80,18 @@ mod tests {
         let mask = std::thread::spawn(|| SigSet::thread_get_mask().unwrap());
         assert!(mask.join().unwrap().contains(Signal::SIGHUP));
     }
+
+    #[test]
+    fn a_hang_up_under_the_guard_is_survived() {
+        // A signal that is still pending when its thread ends is dropped: this one ends
+        // without letting it through. Were it not blocked, it would end the whole test run.
+        let thread = std::thread::spawn(|| {
+            let guard = SignalGuard::block().unwrap();
+            for signal in BLOCKED {
+                nix::sys::signal::raise(signal).unwrap();
+            }
+            std::mem::forget(guard);
+        });
+        thread.join().unwrap();
+    }
 }
