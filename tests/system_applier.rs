@@ -141,6 +141,12 @@ fn both_commands_must_be_there() {
     assert_eq!(System::find(path).is_some(), installed);
     fs::write(host.path("ifdown"), "not executable").unwrap();
     assert_eq!(System::find(path).is_some(), installed);
+    let conf = ApplyConf {
+        ifdown: Some(vec![host.path("ifdown").display().to_string()]),
+        ..ApplyConf::default()
+    };
+    let error = System::configured(&conf, path).unwrap_err();
+    assert!(error.to_string().starts_with("ifdown: "), "{error}");
 }
 
 #[test]

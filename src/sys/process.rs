@@ -166,7 +166,7 @@ impl Invocation {
     pub fn run(&self) -> Result<Ended> {
         let named = || format!("cannot run {}", self.program.display());
         let program = find(&self.program, SEARCH_PATH)
-            .ok_or_else(|| Error::failed(named()).because("no such program"))?;
+            .ok_or_else(|| Error::failed(named()).because("it is not there or not executable"))?;
         let output = OutputFile::new().context(named)?;
         let begun = Instant::now();
         let image = self.image(program).context(named)?;
@@ -206,14 +206,15 @@ impl Invocation {
     }
 }
 
-/// Finds an executable file: `program` itself if it has a slash, else in the directories
-/// of `search`, colon-separated.
+/// Finds an executable file, as an absolute path: `program` itself if it has a slash, else in the
+/// directories of `search`, colon-separated; relative ones are passed over.
 pub fn find(program: &Path, search: &str) -> Option<PathBuf> {
     if program.as_os_str().is_empty() {
         return None;
     }
-    if program.components().count() > 1 || program.is_absolute() {
-        return Some(program.to_owned());
+    if program.as_os_str().as_bytes().contains(&b'/') {
+        let path = std::path::absolute(program).ok()?;
+        return is_executable(&path).then_some(path);
     }
     search
         .split(':')
