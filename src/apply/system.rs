@@ -60,9 +60,12 @@ impl System {
         let script = |configured: &Option<Vec<String>>, name: &'static str| {
             let script = Script::find(configured.as_deref(), name, &search);
             script.ok_or_else(|| {
-                Error::failed(format!("no {name} command is on this host")).hint(
-                    "--applier builtin needs none; ncf.conf(5) tells how to name another command",
-                )
+                let words = configured.as_deref().unwrap_or_default().join(" ");
+                let error = match words.as_str() {
+                    "" => Error::failed(format!("this host has no {name} command")),
+                    words => Error::failed(format!("{name}: {words:?} cannot be run")),
+                };
+                error.hint("use --applier builtin, or name another command in ncf.conf")
             })
         };
         Ok(Self {

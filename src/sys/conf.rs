@@ -26,9 +26,18 @@ pub const DEFAULT_PATH: &str = "/etc/ncf/ncf.conf";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// Directories that no snapshot may reach into: what is in them is the kernel's, or is
-/// gone after a reboot, or is ncf's own.
-const NOT_INCLUDED: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/ncf"];
+/// Directories that no snapshot may reach into: what is in them is the kernel's, is gone after a
+/// reboot, belongs to packages (which an update during a change may replace; the boot unit cannot
+/// write there), or is ncf's own.
+const NOT_INCLUDED: [&str; 7] = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/usr",
+    "/boot",
+    "/var/lib/ncf",
+];
 
 /// The settings, with defaults for what the file does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -159,10 +168,8 @@ impl std::str::FromStr for Include {
             return Err("'**' is not a pattern here: directories are not searched".to_owned());
         }
         glob::Pattern::new(&name).map_err(|error| format!("not a pattern: {}", error.msg))?;
-        // A pattern in the root directory itself would match /proc and the rest.
-        let reaches = |taken: &&&str| path.starts_with(taken) || Path::new(taken) == path;
-        if let Some(taken) = NOT_INCLUDED.iter().find(reaches) {
-            return Err(format!("nothing in {taken} can be restored"));
+        if let Some(taken) = NOT_INCLUDED.iter().find(|taken| path.starts_with(taken)) {
+            return Err(format!("a change cannot cover what is in {taken}"));
         }
         Ok(Self(path))
     }
@@ -419,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_shows_the_defaults() {
+        let sample = include_str!("../../man/ncf.conf.sample");
+        assert_eq!(read(sample).unwrap(), Conf::default());
+        let set = sample.replace("\n#", "\n").replace("\n ", "\n# ");
+        let conf = read(&set).unwrap();
+        assert_eq!(conf.include.len(), 2);
+        assert_eq!(conf.apply.timeout, ApplyConf::default().timeout);
+        assert_eq!(conf.apply.parallel, ApplyConf::default().parallel);
+        assert_eq!(conf.history, HistoryConf::default());
+    }
+
+    #[test]
     fn errors_name_the_line_and_the_value() {
         for (text, message) in [
             ("[apply]\n\ntimeout = 0\n", "ncf.conf:3: timeout: \"0\""),
@@ -469,6 +488,7 @@ mod tests {
             "/sys",
             "/dev/null",
             "/run/*",
+            "/usr/lib/x",
             "//run/x",
             "/var/lib/ncf/lock",
             "/etc/*/hosts",

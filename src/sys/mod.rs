@@ -10,3 +10,4 @@ pub mod process;
 pub mod root;
 pub mod session;
 pub mod signals;
+mod spawn;

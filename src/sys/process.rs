@@ -11,31 +11,28 @@
 //! - **A process group of its own.** A script's helpers are killed along with it, and the hang-up
 //!   that ends the operator's terminal session does not reach them.
 //! - **A cleared environment.** What an operator exported (`LD_PRELOAD`, a translated `LC_ALL`,
-//!   `DEVICE`, which `ifup` would take for its own) must not decide whether the host comes back.
+//!   `DEVICE`, which `ifup` would take for its own) must not decide whether the host comes back. Nor
+//!   must the working directory, the file mode creation mask or blocked signals: see `spawn.rs`.
 //! - **A waiting thread** rather than a poll of `try_wait`: no latency, no wake-ups; rather than a
 //!   `SIGCHLD` handler: those belong to the process and not to a library. The thread leaves the child
 //!   unreaped (`WNOWAIT`), so that its process id cannot be another's by the time it is killed.
-//!
-//! The file mode creation mask is inherited: it belongs to the process, and changing it for
-//! the child alone would take unsafe code.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::spawn::{Image, spawn};
 use crate::error::{Context, Error, Result};
 
 /// Where programs are looked for, and their own `PATH`.
@@ -91,10 +88,12 @@ impl How {
         self == Self::Exited(0)
     }
 
-    fn from_status(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Exited(code),
-            (None, signal) => Self::Killed(signal.unwrap_or_default()),
+    fn from_status(status: WaitStatus) -> Self {
+        match status {
+            WaitStatus::Signaled(_, signal, _) => Self::Killed(signal as i32),
+            WaitStatus::Exited(_, code) => Self::Exited(code),
+            // Not without WUNTRACED or ptrace; 255 is what a status out of range reads as.
+            _ => Self::Exited(255),
         }
     }
 }
@@ -167,25 +166,13 @@ impl Invocation {
     pub fn run(&self) -> Result<Ended> {
         let named = || format!("cannot run {}", self.program.display());
         let program = find(&self.program, SEARCH_PATH)
-            .ok_or_else(|| Error::failed(named()).because("no such program"))?;
+            .ok_or_else(|| Error::failed(named()).because("it is not there or not executable"))?;
         let output = OutputFile::new().context(named)?;
         let begun = Instant::now();
-        let child = Command::new(program)
-            .args(&self.arguments)
-            .env_clear()
-            .env("PATH", SEARCH_PATH)
-            .env("LC_ALL", "C")
-            .env("HOME", "/")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(output.handle().context(named)?)
-            .stderr(output.handle().context(named)?)
-            .spawn()
-            .context(named)?;
-        let how = Running::new(child)
-            .and_then(|running| running.wait(begun, self.limit, &output))
+        let image = self.image(program).context(named)?;
+        let (child, ended) = spawn(image, output.0.as_fd()).context(named)?;
+        let how = Running { child, ended }
+            .wait(begun, self.limit, &output)
             .context(|| format!("cannot wait for {}", self.program.display()))?;
         output.seal();
         Ok(Ended {
@@ -194,16 +181,40 @@ impl Invocation {
             took: begun.elapsed(),
         })
     }
+
+    /// The arguments and the environment as the kernel takes them; a NUL in one is an error.
+    fn image(&self, program: PathBuf) -> std::io::Result<Image> {
+        let own = [self.program.as_os_str()];
+        let arguments = own
+            .into_iter()
+            .chain(self.arguments.iter().map(OsString::as_os_str))
+            .map(|argument| CString::new(argument.as_bytes()))
+            .collect::<Result<_, _>>()?;
+        let fixed = [("PATH", SEARCH_PATH), ("LC_ALL", "C"), ("HOME", "/")];
+        let fixed = fixed.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        let added = self.environment.iter();
+        let environment = fixed
+            .into_iter()
+            .chain(added.map(|(name, value)| (name.as_os_str(), value.as_os_str())))
+            .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
+            .collect::<Result<_, _>>()?;
+        Ok(Image {
+            program,
+            arguments,
+            environment,
+        })
+    }
 }
 
-/// Finds an executable file: `program` itself if it has a slash, else in the directories
-/// of `search`, colon-separated.
+/// Finds an executable file, as an absolute path: `program` itself if it has a slash, else in the
+/// directories of `search`, colon-separated; relative ones are passed over.
 pub fn find(program: &Path, search: &str) -> Option<PathBuf> {
     if program.as_os_str().is_empty() {
         return None;
     }
-    if program.components().count() > 1 || program.is_absolute() {
-        return Some(program.to_owned());
+    if program.as_os_str().as_bytes().contains(&b'/') {
+        let path = std::path::absolute(program).ok()?;
+        return is_executable(&path).then_some(path);
     }
     search
         .split(':')
@@ -218,51 +229,19 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// A child in a process group of its own, with a thread that waits for it to end.
+/// A child that leads a process group, and word of its end.
 struct Running {
-    child: Child,
-    group: Pid,
+    child: Pid,
     ended: Receiver<()>,
 }
 
 impl Running {
-    fn new(mut child: Child) -> std::io::Result<Self> {
-        let group = i32::try_from(child.id()).map(Pid::from_raw);
-        let group = group.map_err(|_| std::io::Error::from(Errno::ESRCH))?;
-        let (sender, ended) = mpsc::channel();
-        let waiter = thread::Builder::new().name(format!("wait {group}"));
-        let spawned = waiter.spawn(move || {
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-            while waitid(Id::Pid(group), flags) == Err(Errno::EINTR) {}
-            // Nobody listens any more if the child could not be killed in time.
-            let _ = sender.send(());
-        });
-        match spawned {
-            Ok(_) => Ok(Self {
-                child,
-                group,
-                ended,
-            }),
-            Err(error) => {
-                // Without the thread there is no time limit, so the command must not run.
-                let _ = killpg(group, Signal::SIGKILL);
-                child.wait()?;
-                Err(error)
-            }
-        }
-    }
-
     /// Waits until `limit` after `begun`, then ends the group.
-    fn wait(
-        mut self,
-        begun: Instant,
-        limit: Duration,
-        output: &OutputFile,
-    ) -> std::io::Result<How> {
+    fn wait(self, begun: Instant, limit: Duration, output: &OutputFile) -> nix::Result<How> {
         loop {
             let left = limit.saturating_sub(begun.elapsed());
             if self.ends_within(left.min(TICK)) {
-                return self.child.wait().map(How::from_status);
+                return waitpid(self.child, None).map(How::from_status);
             }
             if output.written() > WRITTEN_OUTPUT {
                 output.seal();
@@ -271,12 +250,12 @@ impl Running {
                 break;
             }
         }
-        let _ = killpg(self.group, Signal::SIGTERM);
+        let _ = killpg(self.child, Signal::SIGTERM);
         self.ends_within(GRACE);
         // The helpers of a script that ended on the first signal may not have.
-        let _ = killpg(self.group, Signal::SIGKILL);
+        let _ = killpg(self.child, Signal::SIGKILL);
         if self.ends_within(GRACE) {
-            self.child.wait()?;
+            waitpid(self.child, None)?;
         }
         Ok(How::TimedOut(limit))
     }
@@ -298,11 +277,6 @@ impl OutputFile {
     fn new() -> nix::Result<Self> {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         memfd_create(c"ncf-output", flags).map(|fd| Self(File::from(fd)))
-    }
-
-    /// Another handle; they share one position, so that none overwrites what another wrote.
-    fn handle(&self) -> std::io::Result<Stdio> {
-        self.0.try_clone().map(Stdio::from)
     }
 
     fn written(&self) -> u64 {
@@ -389,6 +363,13 @@ mod tests {
         let _guard = crate::sys::signals::SignalGuard::block().unwrap();
         let ended = shell("kill -HUP $$; echo survived", LONG);
         assert_eq!(ended.how, How::Killed(Signal::SIGHUP as i32));
+    }
+
+    #[test]
+    fn the_directory_and_the_mode_mask_are_the_childs_own() {
+        let before = std::env::current_dir().unwrap();
+        assert_eq!(shell("pwd; umask", LONG).output, "/\n0022\n");
+        assert_eq!(std::env::current_dir().unwrap(), before);
     }
 
     #[test]

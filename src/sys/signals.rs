@@ -3,9 +3,9 @@
 //! A rollback takes down the interface that carries the operator's own session. The terminal then
 //! hangs up, and `SIGHUP` would end the rollback halfway, which is the worst moment there is; so
 //! would an impatient Ctrl-C. The signals are blocked rather than ignored or handled: blocking needs no
-//! handler (and so no unsafe code), is not inherited by commands (the standard library clears
-//! the mask of a child; an ignored signal would stay ignored in an `ifup` and its dhclient), and what
-//! arrived meanwhile is delivered when the guard goes.
+//! handler (and so no unsafe code), does not depend on which thread is hit, and what arrived
+//! meanwhile is delivered when the guard goes. A child would inherit the mask;
+//! [`process`](super::process) clears it.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
@@ -79,5 +79,19 @@ mod tests {
         let _guard = SignalGuard::block().unwrap();
         let mask = std::thread::spawn(|| SigSet::thread_get_mask().unwrap());
         assert!(mask.join().unwrap().contains(Signal::SIGHUP));
+    }
+
+    #[test]
+    fn a_hang_up_under_the_guard_is_survived() {
+        // A signal that is still pending when its thread ends is dropped: this one ends
+        // without letting it through. Were it not blocked, it would end the whole test run.
+        let thread = std::thread::spawn(|| {
+            let guard = SignalGuard::block().unwrap();
+            for signal in BLOCKED {
+                nix::sys::signal::raise(signal).unwrap();
+            }
+            std::mem::forget(guard);
+        });
+        thread.join().unwrap();
     }
 }

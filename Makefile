@@ -1,0 +1,92 @@
+# "make help" says what there is. Everything goes through cargo; this adds what cargo does not do.
+
+PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+# Where systemd looks for packages' units, whatever PREFIX is.
+SYSTEMDUNITDIR ?= /usr/lib/systemd/system
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+
+CARGO ?= cargo
+INSTALL ?= install
+
+target := $(or $(CARGO_TARGET_DIR),target)
+assets := $(target)/assets
+
+# All of the repository's shell scripts: those that say so in their first line.
+scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
+
+.PHONY: help build assets demo test check bench install uninstall clean
+.DEFAULT_GOAL := help
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo 'install takes DESTDIR= PREFIX=$(PREFIX) SYSTEMDUNITDIR=$(SYSTEMDUNITDIR)'
+
+build: ## the program, optimised: target/release/ncf
+	$(CARGO) build --release --locked
+
+assets: ## manual pages and completions: target/assets
+	rm -rf $(assets)
+	$(CARGO) run --quiet --locked --example assets -- $(assets)
+
+demo: ## show it at work, in network namespaces of its own
+	tests/setup demo
+	$(CARGO) build --locked
+	demo/run
+
+test: ## all tests; root, for those with namespaces
+	tests/setup test
+	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --doc
+	@echo
+	@echo "make test: all tests passed"
+
+check: ## formatting, lints, shell scripts
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	shellcheck $(scripts)
+	@echo "make check: nothing found"
+
+bench: ## measure
+	$(CARGO) bench --locked
+
+install: build assets ## install program, unit, manual pages, completions, sample settings
+	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
+	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/ncf-rollback.service \
+		> $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	$(INSTALL) -m 644 $(assets)/man5/*.5 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 644 $(assets)/man8/*.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -D -m 644 $(assets)/completions/ncf \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/ncf
+	$(INSTALL) -D -m 644 $(assets)/completions/_ncf \
+		$(DESTDIR)$(DATADIR)/zsh/site-functions/_ncf
+	$(INSTALL) -D -m 644 $(assets)/completions/ncf.fish \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/ncf.fish
+	test -e $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf || \
+		$(INSTALL) -D -m 644 man/ncf.conf.sample $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf
+	@if [ -z "$(DESTDIR)" ]; then \
+		echo "make install: now run: systemctl daemon-reload && systemctl enable ncf-rollback"; \
+	fi
+
+uninstall: ## remove what install put there; settings and state stay
+	@if [ -z "$(DESTDIR)" ] && [ -e /var/lib/ncf/transaction ]; then \
+		echo "make uninstall: a change is open; commit it or roll it back first" >&2; exit 1; \
+	fi
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
+		systemctl disable ncf-rollback || true; \
+	fi
+	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	rm -f $(DESTDIR)$(MANDIR)/man5/ncf.conf.5
+	rm -f $(DESTDIR)$(MANDIR)/man8/ncf.8 $(DESTDIR)$(MANDIR)/man8/ncf-*.8
+	rm -f $(DESTDIR)$(DATADIR)/bash-completion/completions/ncf
+	rm -f $(DESTDIR)$(DATADIR)/zsh/site-functions/_ncf
+	rm -f $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/ncf.fish
+
+clean: ## remove what was built
+	$(CARGO) clean
