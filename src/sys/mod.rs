@@ -3,3 +3,4 @@
 //! What is here knows nothing of transactions or of configuration formats.
 
 pub mod name;
+pub mod netlink;
