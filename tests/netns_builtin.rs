@@ -257,11 +257,40 @@ fn what_is_not_wanted_goes_and_the_first_address_of_a_subnet_is_its_primary() {
         );
         assert!(routes("10.201.0.0/16").is_empty());
         assert_eq!(routes("10.200.0.0/16").len(), 1);
-        // A leased address that is configured now becomes permanent, in place.
+        // Leased addresses that are configured now become permanent, in place.
+        ip("-6 address add 2001:db8::77/64 dev eth0 valid_lft 500 preferred_lft 400");
         eth0.addresses.push(address("172.16.0.9/24"));
+        eth0.addresses.push(address("2001:db8::77/64"));
         up(&eth0);
-        assert!(ip("address show dev eth0 permanent").contains("172.16.0.9/24"));
+        let shown = ip("address show dev eth0 permanent");
+        assert!(shown.contains("172.16.0.9/24"), "{shown}");
+        assert!(shown.contains("2001:db8::77/64"), "{shown}");
         up_changes_nothing(&eth0);
+    });
+}
+
+#[test]
+fn the_order_of_addresses_is_right_where_the_kernel_promotes_secondaries_too() {
+    in_namespace(|| {
+        veth("eth0", "far");
+        ip("link set far up");
+        let mut eth0 = device("eth0");
+        for promote in ["0", "1"] {
+            std::fs::write("/proc/sys/net/ipv4/conf/all/promote_secondaries", promote).unwrap();
+            for order in [[1, 2, 3], [3, 1, 2], [2, 3, 4], [4, 2, 1], [1, 2, 3]] {
+                let wanted = order.map(|host| format!("192.0.2.{host}/24"));
+                eth0.addresses = wanted.iter().map(|it| address(it)).collect();
+                up(&eth0);
+                let mut is = addresses("eth0");
+                assert_eq!(is[0], wanted[0]);
+                let mut wanted = wanted.to_vec();
+                is.sort();
+                wanted.sort();
+                assert_eq!(is, wanted);
+            }
+            down(&eth0);
+            assert!(addresses("eth0").is_empty());
+        }
     });
 }
 

@@ -72,13 +72,14 @@ pub(super) fn is_essential(address: &Address) -> bool {
     address.net.addr().is_loopback()
 }
 
-/// Whether an administrator may have put it there: not the kernel, not DHCP, not a router.
+/// Whether an administrator may have put it there: not the kernel, not DHCP, not a router, not a
+/// daemon that marks its addresses.
 pub(super) fn is_configured(address: &LinkAddress) -> bool {
     let link_local = match address.address.net.addr() {
         IpAddr::V4(_) => false,
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     };
-    address.permanent && !link_local && !is_essential(&address.address)
+    address.permanent && !address.claimed && !link_local && !is_essential(&address.address)
 }
 
 /// Whether the kernel's address is the one that `wanted` names, whatever its label.
@@ -265,6 +266,7 @@ mod tests {
                     permanent: true,
                     tentative: false,
                     duplicate: false,
+                    claimed: false,
                 }
             })
             .collect()

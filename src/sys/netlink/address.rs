@@ -51,12 +51,15 @@ pub struct LinkAddress {
     pub tentative: bool,
     /// Another host has it (IPv6): it is not used.
     pub duplicate: bool,
+    /// Marked as somebody's own (`IFA_PROTO`, Linux 5.18): the kernel's, a daemon's. `ip` marks none.
+    pub claimed: bool,
 }
 
 impl LinkAddress {
     fn from_message(message: &AddressMessage) -> Option<Self> {
         let mut local = None;
         let mut far = None;
+        let mut claimed = false;
         let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
         let mut address = Address {
             net: IpNet::default(),
@@ -72,6 +75,7 @@ impl LinkAddress {
                 AddressAttribute::Label(label) => address.label = Some(label.clone()),
                 AddressAttribute::Broadcast(ip) => address.broadcast = Some(*ip),
                 AddressAttribute::Flags(bits) => flags = *bits,
+                AddressAttribute::Protocol(owner) => claimed = u8::from(*owner) != 0,
                 AddressAttribute::CacheInfo(info) if info.ifa_valid != FOR_EVER => {
                     address.lifetime = Some((info.ifa_preferred, info.ifa_valid));
                 }
@@ -87,6 +91,7 @@ impl LinkAddress {
             permanent: flags.contains(AddressFlags::Permanent),
             tentative: flags.contains(AddressFlags::Tentative),
             duplicate: flags.contains(AddressFlags::Dadfailed),
+            claimed,
             address,
         })
     }
