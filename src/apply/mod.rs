@@ -4,7 +4,10 @@
 //! `ifup` and `ifdown`, `builtin` speaks netlink, `none` does nothing, for files alone. The order
 //! is the caller's, as data.
 
+pub mod builtin;
+pub mod bystanders;
 pub mod desired;
+pub mod none;
 pub mod schedule;
 pub mod system;
 

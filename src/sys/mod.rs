@@ -5,6 +5,7 @@
 pub mod conf;
 pub mod escape;
 pub mod name;
+pub mod netlink;
 pub mod node;
 pub mod process;
 pub mod root;

@@ -1,0 +1,209 @@
+//! Tests in network namespaces of their own.
+//!
+//! Each test runs in a thread that has left the host's namespace; what it starts and the sockets it opens belong
+//! to the new one, and the kernel removes the namespace with its last user. So tests run side by side, and none
+//! can touch the host's network. A second namespace, for the far end of a wire, is another such thread.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::gettid;
+use serde_json::Value;
+
+/// Runs `test` in a fresh network namespace with the loopback up.
+///
+/// Without the privilege for one, it fails where the environment has `CI=true`, and otherwise says that it
+/// skipped and why.
+pub fn in_namespace<F: FnOnce() + Send + 'static>(test: F) {
+    let thread = thread::Builder::new()
+        .name(thread::current().name().unwrap_or("test").to_owned())
+        .spawn(move || match unshare(CloneFlags::CLONE_NEWNET) {
+            Ok(()) => {
+                ip("link set lo up");
+                test();
+            }
+            Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+                panic!("no network namespace to test in: {why}");
+            }
+            Err(why) => {
+                // Not eprintln!: the test harness would keep that of a test that passes to itself.
+                let name = thread::current().name().unwrap_or("test").to_owned();
+                let said = writeln!(
+                    io::stderr(),
+                    "SKIPPED {name}: no network namespace to test in: {why}; run it as root"
+                );
+                said.expect("standard error is there");
+            }
+        })
+        .expect("a thread for the namespace");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs `ip` with these arguments, separated by blanks, in the namespace of this thread.
+pub fn ip(arguments: &str) -> String {
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("ip runs");
+    assert!(
+        output.status.success(),
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("ip prints text")
+}
+
+/// What `ip -j` prints, parsed.
+pub fn ip_json(arguments: &str) -> Value {
+    let text = ip(&format!("-j -d {arguments}"));
+    if text.trim().is_empty() {
+        return Value::Array(Vec::new());
+    }
+    serde_json::from_str(&text).expect("ip -j prints JSON")
+}
+
+/// A pair of connected devices in this namespace, set down.
+pub fn veth(one: &str, other: &str) {
+    ip(&format!("link add {one} type veth peer name {other}"));
+}
+
+/// Everything that an applier could have changed, as text: links with their flags, masters and count of carrier
+/// changes, addresses in order, the routes of all tables.
+pub fn dump() -> String {
+    let mut links = ip_json("-s -s link show");
+    let mut addresses = ip_json("address show");
+    for of in [&mut links, &mut addresses] {
+        keep_what_stays(of);
+    }
+    let routes = ip_json("-4 route show table all");
+    let routes6 = ip_json("-6 route show table all");
+    format!("{links:#}\n{addresses:#}\n{routes:#}\n{routes6:#}")
+}
+
+/// Takes away what changes by itself: a bridge's timers, and of the counters all but that of carrier changes.
+fn keep_what_stays(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(changes) = map.get("tx").and_then(|tx| tx.get("carrier_changes")) {
+                let changes = changes.clone();
+                map.clear();
+                map.insert("carrier_changes".to_owned(), changes);
+            }
+            map.retain(|key, _| !key.ends_with("_timer") && key != "stats");
+            map.values_mut().for_each(keep_what_stays);
+        }
+        Value::Array(values) => values.iter_mut().for_each(keep_what_stays),
+        _ => {}
+    }
+}
+
+/// The addresses of a device, as "192.0.2.1/24" in the kernel's order, without link-local IPv6 ones.
+pub fn addresses(device: &str) -> Vec<String> {
+    let shown = ip_json(&format!("address show dev {device}"));
+    let infos = shown[0]["addr_info"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    infos
+        .iter()
+        .filter(|info| info["scope"] != "link")
+        .map(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"]))
+        .collect()
+}
+
+/// One attribute of a device, as `ip -j link` has it.
+pub fn link_attribute(device: &str, attribute: &str) -> Value {
+    ip_json(&format!("link show dev {device}"))[0][attribute].clone()
+}
+
+/// Whether there is a device of that name.
+pub fn exists(device: &str) -> bool {
+    ip_json("link show")
+        .as_array()
+        .is_some_and(|links| links.iter().any(|link| link["ifname"] == device))
+}
+
+/// Waits until no address is tentative and nothing has changed for longer than the kernel takes to report a
+/// carrier (up to a second: `linkwatch_schedule_work()` in `net/core/link_watch.c`).
+pub fn settle() {
+    let mut last = String::new();
+    for _ in 0..20 {
+        let now = dump();
+        if now == last && ip("-6 address show tentative").trim().is_empty() {
+            return;
+        }
+        last = now;
+        thread::sleep(Duration::from_millis(1100));
+    }
+    panic!("the network does not settle: {last}");
+}
+
+/// Whether `to` answers a ping from this namespace.
+pub fn answers(to: IpAddr) -> bool {
+    Command::new("ping")
+        .args(["-n", "-c", "1", "-W", "5", &to.to_string()])
+        .output()
+        .expect("ping runs")
+        .status
+        .success()
+}
+
+/// Another host: a second namespace, which goes away with this value.
+pub struct Peer {
+    id: i32,
+    work: Option<Sender<String>>,
+    done: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Peer {
+    /// A namespace of its own, with the loopback up.
+    pub fn new() -> Self {
+        let (work, to_do) = channel::<String>();
+        let (finished, done) = channel();
+        let (tell, id) = channel();
+        let thread = thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a second namespace");
+            ip("link set lo up");
+            tell.send(gettid().as_raw()).expect("the test listens");
+            for arguments in to_do {
+                ip(&arguments);
+                finished.send(()).expect("the test listens");
+            }
+        });
+        Self {
+            id: id.recv().expect("the second namespace is there"),
+            work: Some(work),
+            done,
+            thread: Some(thread),
+        }
+    }
+
+    /// Moves a device of the calling thread's namespace there.
+    pub fn take(&self, device: &str) {
+        ip(&format!("link set {device} netns {}", self.id));
+    }
+
+    /// Runs `ip` there.
+    pub fn ip(&self, arguments: &str) {
+        let work = self.work.as_ref().expect("it lives");
+        work.send(arguments.to_owned()).expect("it lives");
+        self.done.recv().expect("ip succeeds over there");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.work.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
