@@ -56,17 +56,29 @@ pub fn prepare<'a>(
     let mut down = Vec::new();
     for name in &bounces.down {
         // A configuration that is going away may be beyond understanding: that is no reason to keep it.
-        let desired = applier.needs_desired().then(|| host.backend.desired(name, from.files).ok());
-        down.push(Target { name: name.clone(), desired: desired.flatten() });
+        let desired = applier
+            .needs_desired()
+            .then(|| host.backend.desired(name, from.files).ok());
+        down.push(Target {
+            name: name.clone(),
+            desired: desired.flatten(),
+        });
     }
     let mut up = Vec::new();
     for name in &bounces.up {
-        let desired = applier.needs_desired().then(|| host.backend.desired(name, to.files));
-        let target = Target { name: name.clone(), desired: desired.transpose()? };
+        let desired = applier
+            .needs_desired()
+            .then(|| host.backend.desired(name, to.files));
+        let target = Target {
+            name: name.clone(),
+            desired: desired.transpose()?,
+        };
         up.push(target);
     }
     for target in &up {
-        applier.check(target).context(|| format!("{} could not be brought up", target.name))?;
+        applier
+            .check(target)
+            .context(|| format!("{} could not be brought up", target.name))?;
     }
     let bounced: BTreeSet<_> = bounces.down.iter().chain(&bounces.up).cloned().collect();
     let none = applier.name() == "none" || bounced.is_empty();
@@ -89,7 +101,13 @@ impl Prepared<'_> {
 
     /// Brings up what is to come up.
     pub fn up(&self, watch: Watch<'_>) -> Vec<StepReport> {
-        schedule::run(self.host.applier.as_ref(), Verb::Up, &self.up, self.first, watch)
+        schedule::run(
+            self.host.applier.as_ref(),
+            Verb::Up,
+            &self.up,
+            self.first,
+            watch,
+        )
     }
 
     /// What `down` takes down.
@@ -101,7 +119,9 @@ impl Prepared<'_> {
     /// that was made anew, and a vlan whose device vanished with the one below is brought up.
     pub fn mend(&self, to: Side<'_>, watch: Watch<'_>) -> Mended {
         let mut mended = Mended::default();
-        let Some(bystanders) = &self.bystanders else { return mended };
+        let Some(bystanders) = &self.bystanders else {
+            return mended;
+        };
         let backend = &self.host.backend;
         let keep_out = |port: &InterfaceName| {
             backend.configures(port, to.files) && !self.is_port_of_bounced(port, to.files)
@@ -126,9 +146,11 @@ impl Prepared<'_> {
         let mut names = self.bounced.clone();
         names.insert(port.clone());
         let dependencies = self.host.backend.dependencies(&names, files);
-        self.bounced
-            .iter()
-            .any(|upper| dependencies.get(upper).is_some_and(|lower| lower.contains(port)))
+        self.bounced.iter().any(|upper| {
+            dependencies
+                .get(upper)
+                .is_some_and(|lower| lower.contains(port))
+        })
     }
 
     fn revive(
@@ -141,7 +163,11 @@ impl Prepared<'_> {
         let (applier, backend) = (self.host.applier.as_ref(), &self.host.backend);
         let mut targets = Vec::new();
         for name in names {
-            match applier.needs_desired().then(|| backend.desired(&name, files)).transpose() {
+            match applier
+                .needs_desired()
+                .then(|| backend.desired(&name, files))
+                .transpose()
+            {
                 Ok(desired) => targets.push(Target { name, desired }),
                 Err(error) => errors.push(error),
             }
@@ -157,7 +183,12 @@ fn steps(targets: Vec<Target>, after: &Dependencies) -> Vec<Step> {
     let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
     let index = |name: &InterfaceName| names.iter().position(|other| other == name);
     let step = |target: Target| {
-        let after = after.get(&target.name).into_iter().flatten().filter_map(index).collect();
+        let after = after
+            .get(&target.name)
+            .into_iter()
+            .flatten()
+            .filter_map(index)
+            .collect();
         Step { target, after }
     };
     targets.into_iter().map(step).collect()
@@ -168,7 +199,10 @@ fn reversed(dependencies: &Dependencies) -> Dependencies {
     let mut reversed = Dependencies::new();
     for (upper, lowers) in dependencies {
         for lower in lowers {
-            reversed.entry(lower.clone()).or_default().insert(upper.clone());
+            reversed
+                .entry(lower.clone())
+                .or_default()
+                .insert(upper.clone());
         }
     }
     reversed
@@ -186,7 +220,10 @@ pub struct ApplyReport {
 impl ApplyReport {
     /// Whether all of it worked.
     pub fn is_clean(&self) -> bool {
-        self.interfaces.iter().chain(&self.mended.revived).all(|step| step.result.is_ok())
+        self.interfaces
+            .iter()
+            .chain(&self.mended.revived)
+            .all(|step| step.result.is_ok())
             && self.mended.errors.is_empty()
     }
 }
@@ -201,8 +238,14 @@ pub fn apply(
     watch: Watch<'_>,
 ) -> Result<ApplyReport> {
     let bounces = difference.apply_bounces();
-    let from = Side { view: &difference.before, files: from };
-    let to = Side { view: &difference.now, files: to };
+    let from = Side {
+        view: &difference.before,
+        files: from,
+    };
+    let to = Side {
+        view: &difference.now,
+        files: to,
+    };
     let prepared = prepare(host, &bounces, from, to)?;
     let _guard = crate::sys::signals::SignalGuard::block()?;
     let mut interfaces = prepared.down(watch);
@@ -213,12 +256,18 @@ pub fn apply(
         }
     }
     interfaces.extend(prepared.up(watch));
-    Ok(ApplyReport { interfaces, mended: prepared.mend(to, watch) })
+    Ok(ApplyReport {
+        interfaces,
+        mended: prepared.mend(to, watch),
+    })
 }
 
 fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {
     use crate::apply::Applier as _;
     let desired = host.backend.desired(&target.name, files).ok();
-    let target = Target { name: target.name.clone(), desired };
+    let target = Target {
+        name: target.name.clone(),
+        desired,
+    };
     crate::apply::builtin::Builtin.down(&target)
 }

@@ -1,6 +1,7 @@
 //! What has changed since a snapshot, and which interfaces that touches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::compare::{Change, ChangeKind, Depth, since};
 use super::files::{Present, Saved};
@@ -57,7 +58,12 @@ fn explain(
         .into_iter()
         .map(|change| {
             // A change of what a link points to is a change of the link.
-            let path = targets.get(&change.path).copied().unwrap_or(&change.path).as_path().to_owned();
+            let path = targets
+                .get(&change.path)
+                .copied()
+                .unwrap_or(&change.path)
+                .as_path()
+                .to_owned();
             let owner = |exists: bool, files: &dyn Files| {
                 exists.then(|| interface_of(host, &path, files)).flatten()
             };
@@ -77,11 +83,18 @@ fn explain(
     let touched = touched(&changes);
     let before = view(host, touched.union(&unfinished.up), saved);
     let now = view(host, touched.union(&unfinished.down), &present);
-    Difference { changes, before, now, operator_path }
+    Difference {
+        changes,
+        before,
+        now,
+        operator_path,
+    }
 }
 
 fn interface_of(host: &Host, path: &Path, files: &dyn Files) -> Option<InterfaceName> {
-    path.is_relative().then(|| host.backend.interface_of(path, files)).flatten()
+    path.is_relative()
+        .then(|| host.backend.interface_of(path, files))
+        .flatten()
 }
 
 fn link_targets(entries: &[Entry]) -> BTreeMap<&CoveredPath, &CoveredPath> {
@@ -97,10 +110,15 @@ fn view<'n>(
     names: impl Iterator<Item = &'n InterfaceName>,
     files: &dyn Files,
 ) -> View {
-    let configured: BTreeSet<_> =
-        names.filter(|name| host.backend.configures(name, files)).cloned().collect();
+    let configured: BTreeSet<_> = names
+        .filter(|name| host.backend.configures(name, files))
+        .cloned()
+        .collect();
     let dependencies = host.backend.dependencies(&configured, files);
-    View { configured, dependencies }
+    View {
+        configured,
+        dependencies,
+    }
 }
 
 impl Difference {
@@ -119,6 +137,8 @@ impl Difference {
         let touched = |name: &InterfaceName| {
             self.before.configured.contains(name) || self.now.configured.contains(name)
         };
-        self.operator_path.first().filter(|_| self.operator_path.iter().any(touched))
+        self.operator_path
+            .first()
+            .filter(|_| self.operator_path.iter().any(touched))
     }
 }

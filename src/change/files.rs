@@ -38,9 +38,13 @@ impl Files for Present<'_> {
     }
 
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
-        let Some(path) = CoveredPath::new(PathBuf::from(name)) else { return Ok(None) };
+        let Some(path) = CoveredPath::new(PathBuf::from(name)) else {
+            return Ok(None);
+        };
         let failed = || format!("cannot read {}", self.0.display(&path));
-        let Some(place) = self.0.place(&path).context(failed)? else { return Ok(None) };
+        let Some(place) = self.0.place(&path).context(failed)? else {
+            return Ok(None);
+        };
         let open = match place.stat().context(failed)?.map(|stat| stat.kind) {
             Some(Kind::File) => place.open(),
             Some(Kind::Symlink) => self.open_target(name),
@@ -96,12 +100,16 @@ impl Files for Saved<'_> {
             entry.path.is_config() && path.components().count() == 1 && path != Path::new(".")
         };
         let names = self.entries.iter().filter(direct);
-        Ok(names.map(|entry| entry.path.as_path().as_os_str().to_owned()).collect())
+        Ok(names
+            .map(|entry| entry.path.as_path().as_os_str().to_owned())
+            .collect())
     }
 
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
         let path = CoveredPath::new(PathBuf::from(name));
-        let Some(path) = path.and_then(|path| self.content_path(&path)) else { return Ok(None) };
+        let Some(path) = path.and_then(|path| self.content_path(&path)) else {
+            return Ok(None);
+        };
         let copy = copy_path(self.copies, &path);
         let failed = || format!("cannot read {}", copy.display());
         read_limited(File::open(&copy).context(failed)?, failed).map(Some)
@@ -110,7 +118,9 @@ impl Files for Saved<'_> {
 
 fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(SIZE_LIMIT + 1).read_to_end(&mut content).context(&failed)?;
+    file.take(SIZE_LIMIT + 1)
+        .read_to_end(&mut content)
+        .context(&failed)?;
     if content.len() as u64 > SIZE_LIMIT {
         return Err(Error::failed(failed()).because("it is larger than 1 MiB"));
     }

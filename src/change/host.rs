@@ -38,7 +38,9 @@ impl Host {
         if !self.root.is_host() && self.applier.name() == "none" {
             return Vec::new();
         }
-        let Some(client) = self.who.ssh_client() else { return Vec::new() };
+        let Some(client) = self.who.ssh_client() else {
+            return Vec::new();
+        };
         let found = Socket::open().and_then(|mut socket| {
             Ok(match socket.route_to(client)? {
                 Some(name) => path_below(name, &socket.links()?),
@@ -53,7 +55,10 @@ impl Host {
 fn path_below(name: InterfaceName, links: &[Link]) -> Vec<InterfaceName> {
     let mut path = vec![name];
     let mut at = 0;
-    while let Some(upper) = path.get(at).and_then(|name| links.iter().find(|l| l.name == *name)) {
+    while let Some(upper) = path
+        .get(at)
+        .and_then(|name| links.iter().find(|l| l.name == *name))
+    {
         let is_below = |link: &&Link| {
             link.master == Some(upper.index)
                 || (upper.lower == Some(link.index) && link.index != upper.index)

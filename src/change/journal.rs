@@ -73,16 +73,24 @@ impl Journal {
             down: bounces.down.clone(),
             up: bounces.up.clone(),
         };
-        let mut line = serde_json::to_vec(&plan).map_err(std::io::Error::from).context(failed)?;
+        let mut line = serde_json::to_vec(&plan)
+            .map_err(std::io::Error::from)
+            .context(failed)?;
         line.push(b'\n');
         write_durably(dir, NAME, &line).context(failed)?;
         let file = File::options().append(true).open(&path).context(failed)?;
-        Ok(Self { path, file: Some(file) })
+        Ok(Self {
+            path,
+            file: Some(file),
+        })
     }
 
     /// A journal that nothing is written to, for when none can be.
     pub fn absent(dir: &Path) -> Self {
-        Self { path: dir.join(NAME), file: None }
+        Self {
+            path: dir.join(NAME),
+            file: None,
+        }
     }
 
     /// Notes that a step ended. A step that is not noted is done again, which does no harm.
@@ -109,7 +117,9 @@ impl Journal {
             file => file.context(failed)?,
         };
         let mut content = Vec::new();
-        file.take(SIZE_LIMIT).read_to_end(&mut content).context(failed)?;
+        file.take(SIZE_LIMIT)
+            .read_to_end(&mut content)
+            .context(failed)?;
         journal.parse(&content, boot_id).map(Some)
     }
 
@@ -123,8 +133,10 @@ impl Journal {
         if plan.boot_id != boot_id {
             return Ok(Unfinished::default());
         }
-        let (mut down, mut up): (BTreeSet<_>, BTreeSet<_>) =
-            (plan.down.into_iter().collect(), plan.up.into_iter().collect());
+        let (mut down, mut up): (BTreeSet<_>, BTreeSet<_>) = (
+            plan.down.into_iter().collect(),
+            plan.up.into_iter().collect(),
+        );
         // A line cut short was being written when the writer was killed.
         for ended in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
             match ended {
@@ -147,7 +159,12 @@ mod tests {
     }
 
     fn ended(text: &str, verb: Verb) -> StepReport {
-        StepReport { name: name(text), verb, result: Ok(()), took: Duration::ZERO }
+        StepReport {
+            name: name(text),
+            verb,
+            result: Ok(()),
+            took: Duration::ZERO,
+        }
     }
 
     #[test]
@@ -168,7 +185,13 @@ mod tests {
         content.extend(b"{\"up\":\"br");
         std::fs::write(&path, content).unwrap();
         let left = Journal::read(dir.path(), "b").unwrap().unwrap();
-        assert_eq!(left, Unfinished { down: [].into(), up: [name("br0")].into() });
+        assert_eq!(
+            left,
+            Unfinished {
+                down: [].into(),
+                up: [name("br0")].into()
+            }
+        );
         let other_boot = Journal::read(dir.path(), "c").unwrap().unwrap();
         assert_eq!(other_boot, Unfinished::default());
     }

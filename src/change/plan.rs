@@ -95,7 +95,8 @@ fn ordered(view: &View, operator_path: &[InterfaceName]) -> (Vec<InterfaceName>,
     }
     // What the path rests on is in it too, so taking it out keeps the order.
     let order = up_order(&view.configured, &view.dependencies);
-    let (mut up, others): (Vec<_>, Vec<_>) = order.into_iter().partition(|name| first.contains(name));
+    let (mut up, others): (Vec<_>, Vec<_>) =
+        order.into_iter().partition(|name| first.contains(name));
     let first = up.len();
     up.extend(others);
     (up, first)

@@ -109,8 +109,14 @@ impl Transaction<'_> {
             Unfinished::default()
         });
         let difference = difference(host, &snapshot, Depth::Thorough, &unfinished)?;
-        let run = Run { transaction: self, host, snapshot: &snapshot, difference, bounce, warnings };
-        run.go(watch)
+        let run = Run {
+            transaction: self,
+            host,
+            snapshot: &snapshot,
+            difference,
+            bounce,
+        };
+        run.go(warnings, watch)
     }
 }
 
@@ -120,11 +126,10 @@ struct Run<'a, 'l> {
     snapshot: &'a Snapshot,
     difference: Difference,
     bounce: Bounce,
-    warnings: Vec<Error>,
 }
 
 impl Run<'_, '_> {
-    fn go(mut self, watch: Watch<'_>) -> Result<RollbackReport> {
+    fn go(self, mut warnings: Vec<Error>, watch: Watch<'_>) -> Result<RollbackReport> {
         let manifest = &self.snapshot.manifest;
         let tree = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
         let wanted = self.difference.rollback_bounces();
@@ -135,19 +140,26 @@ impl Run<'_, '_> {
             _ => Bounces::default(),
         };
         let present = Present(&tree);
-        let from = Side { view: &self.difference.now, files: &present };
+        let from = Side {
+            view: &self.difference.now,
+            files: &present,
+        };
         let copies = self.snapshot.copies();
         let saved = self.snapshot.saved(&copies);
-        let to = Side { view: &self.difference.before, files: &saved };
+        let to = Side {
+            view: &self.difference.before,
+            files: &saved,
+        };
         let prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
             error.hint("'--applier none' restores the files alone and bounces nothing")
         })?;
         let _guard = SignalGuard::block()?;
-        let kept = self.keep_discarded(&tree);
-        self.warn(kept, "what is discarded is not kept in the archive");
-        let mut journal = self.begin_journal(&bounces);
-        let interfaces = self.change(&tree, &prepared, &mut journal, watch);
-        let (interfaces, outcome) = interfaces;
+        if let Err(error) = self.keep_discarded(&tree) {
+            let what = "what is discarded is not kept in the archive";
+            warnings.push(Error::failed(what).because(error));
+        }
+        let mut journal = self.begin_journal(&bounces, &mut warnings);
+        let (interfaces, outcome) = self.change(&tree, &prepared, &mut journal, watch);
         let mended = prepared.mend(to, watch);
         let mut report = RollbackReport {
             id: manifest.id.clone(),
@@ -157,7 +169,7 @@ impl Run<'_, '_> {
             not_bounced,
             mended,
             moved_aside: outcome.moved_aside,
-            warnings: Vec::new(),
+            warnings,
             errors: outcome.errors,
             archive: None,
         };
@@ -165,22 +177,15 @@ impl Run<'_, '_> {
         if report.is_restored() {
             self.close(&mut report)?;
         }
-        report.warnings = self.warnings;
         Ok(report)
     }
 
-    fn warn(&mut self, result: Result<()>, what: &str) {
-        if let Err(error) = result {
-            self.warnings.push(Error::failed(what).because(error));
-        }
-    }
-
-    fn begin_journal(&mut self, bounces: &Bounces) -> Journal {
+    fn begin_journal(&self, bounces: &Bounces, warnings: &mut Vec<Error>) -> Journal {
         let dir = self.snapshot.dir();
         let written = boot_id().and_then(|boot_id| Journal::write(dir, &boot_id, bounces));
         written.unwrap_or_else(|error| {
             let what = "there is no journal: had this been cut short, interfaces would have stayed down";
-            self.warnings.push(Error::failed(what).because(error));
+            warnings.push(Error::failed(what).because(error));
             Journal::absent(dir)
         })
     }
@@ -200,9 +205,17 @@ impl Run<'_, '_> {
         let mut interfaces = prepared.down(&mut watch_and_note);
         let copies = self.snapshot.copies();
         let manifest = &self.snapshot.manifest;
-        let source = Source { wanted: &manifest.entries, copies: &copies, id: &manifest.id };
-        let changes: Vec<_> =
-            self.difference.changes.iter().map(|change| change.change.clone()).collect();
+        let source = Source {
+            wanted: &manifest.entries,
+            copies: &copies,
+            id: &manifest.id,
+        };
+        let changes: Vec<_> = self
+            .difference
+            .changes
+            .iter()
+            .map(|change| change.change.clone())
+            .collect();
         let outcome = restore(tree, &source, &changes);
         interfaces.extend(prepared.up(&mut watch_and_note));
         (interfaces, outcome)
@@ -221,15 +234,20 @@ impl Run<'_, '_> {
         let _ = std::fs::remove_dir_all(&staging);
         make_private_dir(&staging).context(failed)?;
         let kept = self.fill_discarded(tree, &staging);
-        kept.and_then(|()| rename_durably(&staging, &discarded).context(failed)).inspect_err(|_| {
-            let _ = std::fs::remove_dir_all(&staging);
-        })
+        kept.and_then(|()| rename_durably(&staging, &discarded).context(failed))
+            .inspect_err(|_| {
+                let _ = std::fs::remove_dir_all(&staging);
+            })
     }
 
     fn fill_discarded(&self, tree: &Tree<'_>, staging: &Path) -> Result<()> {
         let failed = || format!("cannot write {}", staging.display());
-        let paths: Vec<CoveredPath> =
-            self.difference.changes.iter().map(|change| change.change.path.clone()).collect();
+        let paths: Vec<CoveredPath> = self
+            .difference
+            .changes
+            .iter()
+            .map(|change| change.change.path.clone())
+            .collect();
         let copies = keep(tree, &paths, &staging.join("files"))?;
         let mut unsynced: Unsynced = copies.unsynced;
         let discarded = Discarded {
@@ -239,22 +257,28 @@ impl Run<'_, '_> {
         };
         discarded.write(staging, &mut unsynced)?;
         let dir = File::open(staging).context(failed)?;
-        unsynced.push(dir.try_clone().context(failed)?).context(failed)?;
+        unsynced
+            .push(dir.try_clone().context(failed)?)
+            .context(failed)?;
         unsynced.settle(&dir).context(failed)
     }
 
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
-        let again = Tree::at(&self.host.root, &self.host.scope, &self.snapshot.manifest.config_dir)
-            .and_then(|tree| {
-                let manifest = &self.snapshot.manifest;
-                let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
-                Ok(differing
-                    .into_iter()
-                    .filter(|change| !is_left_directory(change))
-                    .map(|change| tree.display(&change.path))
-                    .collect::<Vec<_>>())
-            });
+        let again = Tree::at(
+            &self.host.root,
+            &self.host.scope,
+            &self.snapshot.manifest.config_dir,
+        )
+        .and_then(|tree| {
+            let manifest = &self.snapshot.manifest;
+            let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+            Ok(differing
+                .into_iter()
+                .filter(|change| !is_left_directory(change))
+                .map(|change| tree.display(&change.path))
+                .collect::<Vec<_>>())
+        });
         match again {
             Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
                 let what = format!("still not as in the snapshot: {}", differing.join(", "));
@@ -267,29 +291,31 @@ impl Run<'_, '_> {
         }
     }
 
-    fn close(&mut self, report: &mut RollbackReport) -> Result<()> {
-        let closed = if self.difference.changes.is_empty() && !self.snapshot.is_archivable() {
+    fn close(&self, report: &mut RollbackReport) -> Result<()> {
+        let dir = &self.transaction.dir;
+        let failed =
+            || "the files are restored, but the change cannot be closed and is still open";
+        if self.difference.changes.is_empty() && !self.snapshot.is_archivable() {
             let gone = self.host.state.gone(&report.id);
-            rename_durably(&self.transaction.dir, &gone).map(|()| {
-                let _ = std::fs::remove_dir_all(gone);
-                None
-            })
-        } else {
-            close_into_archive(self.host, &self.transaction.dir, &report.id).map(Some)
-        };
-        report.archive = closed.context(
-            || "the files are restored, but the change cannot be closed and is still open",
-        )?;
-        let pruned = super::history::prune(self.host);
-        self.warn(pruned, "old archives are not removed");
+            rename_durably(dir, &gone).context(failed)?;
+            // It is closed. What cannot be removed now is swept up by the next ncf.
+            let _ = std::fs::remove_dir_all(gone);
+            return Ok(());
+        }
+        let name = close_into_archive(self.host, dir, &report.id).context(failed)?;
+        report.archive = Some(name);
+        if let Err(error) = super::history::prune(self.host) {
+            report.warnings.push(error);
+        }
         Ok(())
     }
 }
 
 /// A new directory that other things have been put into stays.
 fn is_left_directory(change: &super::compare::Change) -> bool {
-    let directory =
-        change.now.is_some_and(|now| now.kind == crate::sys::node::Kind::Directory);
+    let directory = change
+        .now
+        .is_some_and(|now| now.kind == crate::sys::node::Kind::Directory);
     change.kind == ChangeKind::Added && directory
 }
 

@@ -1,11 +1,10 @@
 //! An open change: begun, and then committed or rolled back.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::host::{Host, boot_id};
-use super::manifest::{FORMAT, Manifest, Node, new_id};
+use super::manifest::{Entry, FORMAT, Manifest, Node, new_id};
 use super::snapshot::{copy_path, digest, take};
 use super::tree::Tree;
 use super::{files::Saved, netcf};
@@ -24,7 +23,10 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads the snapshot in the directory `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        Ok(Self { dir: dir.to_owned(), manifest: Manifest::read(dir)? })
+        Ok(Self {
+            dir: dir.to_owned(),
+            manifest: Manifest::read(dir)?,
+        })
     }
 
     /// The snapshot of the open change; `None` where none is open. Needs no lock.
@@ -55,36 +57,56 @@ impl Snapshot {
         self.dir.join("journal").exists()
     }
 
-    /// Reads every copy and compares it with its digest. Fails naming the first damaged ones.
+    /// Reads every copy and compares it with its digest. Fails naming the first damaged one.
     pub fn verify(&self) -> Result<()> {
-        let copies = self.copies();
-        let mut damaged = Vec::new();
-        for entry in &self.manifest.entries {
-            let Node::File(file) = &entry.node else { continue };
-            let copy = copy_path(&copies, &entry.path);
-            let found = File::open(&copy).and_then(|mut copy| digest(&mut copy));
-            match found {
-                Ok(found) if found == (file.size, file.sha256) => {}
-                Ok(_) => damaged.push(format!("{} has another content", copy.display())),
-                Err(error) => {
-                    damaged.push(format!("{}: {}", copy.display(), crate::error::plain(&error)));
-                }
+        verify(&self.manifest.entries, &self.copies())
+    }
+
+    /// The files as this snapshot has them, for a backend. `copies` is [`Snapshot::copies`].
+    pub fn saved<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
+        Saved {
+            entries: &self.manifest.entries,
+            copies,
+        }
+    }
+}
+
+/// Compares every copy with the digest in its entry.
+pub(super) fn verify(entries: &[Entry], copies: &Path) -> Result<()> {
+    let mut damaged = Vec::new();
+    for entry in entries {
+        let Node::File(file) = &entry.node else {
+            continue;
+        };
+        let copy = copy_path(copies, &entry.path);
+        match File::open(&copy).and_then(|mut copy| digest(&mut copy)) {
+            Ok(found) if found == (file.size, file.sha256) => {}
+            Ok(_) => damaged.push(format!("{} has another content", copy.display())),
+            Err(error) => {
+                damaged.push(format!(
+                    "{}: {}",
+                    copy.display(),
+                    crate::error::plain(&error)
+                ));
             }
         }
-        let Some(first) = damaged.first() else { return Ok(()) };
-        let more = match damaged.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let message = format!("the snapshot is damaged: {first}{more}");
-        Err(Error::failed(message)
+    }
+    let Some(first) = damaged.first() else {
+        return Ok(());
+    };
+    let more = match damaged.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Err(
+        Error::failed(format!("the snapshot is damaged: {first}{more}"))
             .hint("nothing was changed, and nothing was restored")
             .hint(format!(
                 "the other copies are good: restore by hand what you need from {}, \
-                 then close the change with 'ncf change-commit'",
+             then close the change with 'ncf change-commit'",
                 copies.display()
-            )))
-    }
+            )),
+    )
 }
 
 /// What to note of a change that begins.
@@ -125,8 +147,10 @@ impl<'l> Transaction<'l> {
             return Err(already_open(host));
         }
         if let Some(snapshot) = netcf::pending(host) {
-            let message =
-                format!("netcf has a change open: its snapshot is {}", snapshot.display());
+            let message = format!(
+                "netcf has a change open: its snapshot is {}",
+                snapshot.display()
+            );
             return Err(Error::state(message)
                 .hint("'ncf change-rollback --adopt-netcf' rolls back from it")
                 .hint("to keep the present files instead, remove that directory"));
@@ -148,9 +172,13 @@ impl<'l> Transaction<'l> {
         let made = fill(&tree, manifest, &staging)
             .and_then(|manifest| Ok((manifest, open_durably(&staging, &dir)?)));
         match made {
-            Ok((manifest, ())) => {
-                Ok((Self { dir: dir.clone(), _lock: lock }, Snapshot { dir, manifest }))
-            }
+            Ok((manifest, ())) => Ok((
+                Self {
+                    dir: dir.clone(),
+                    _lock: lock,
+                },
+                Snapshot { dir, manifest },
+            )),
             Err(error) => {
                 // The error that counts is the first one; the next ncf sweeps up what stays.
                 let _ = std::fs::remove_dir_all(&staging);
@@ -176,22 +204,37 @@ impl<'l> Transaction<'l> {
     }
 }
 
-fn already_open(host: &Host) -> Error {
-    let by = Snapshot::of_open_change(host).ok().flatten().map(|snapshot| {
-        let began = snapshot.manifest.began.to_zoned(jiff::tz::TimeZone::system());
-        let when = began.strftime("%Y-%m-%d %H:%M:%S");
-        format!(": {}, since {when}, by {}", snapshot.manifest.id, snapshot.manifest.by)
-    });
-    Error::state(format!("a change is open already{}", by.unwrap_or_default()))
-        .hint("'ncf status' shows it; 'ncf change-commit' keeps it, 'ncf change-rollback' undoes it")
+/// The error where a change is open that should not be.
+pub(super) fn already_open(host: &Host) -> Error {
+    let by = Snapshot::of_open_change(host)
+        .ok()
+        .flatten()
+        .map(|snapshot| {
+            let began = snapshot
+                .manifest
+                .began
+                .to_zoned(jiff::tz::TimeZone::system());
+            let when = began.strftime("%Y-%m-%d %H:%M:%S");
+            format!(
+                ": {}, since {when}, by {}",
+                snapshot.manifest.id, snapshot.manifest.by
+            )
+        });
+    Error::state(format!(
+        "a change is open already{}",
+        by.unwrap_or_default()
+    ))
+    .hint("'ncf status' shows it; 'ncf change-commit' keeps it, 'ncf change-rollback' undoes it")
 }
 
 /// Whether the directory of an open change is there. Something else of that name is an error.
 pub(super) fn is_open(dir: &Path) -> Result<bool> {
     match std::fs::symlink_metadata(dir) {
         Ok(metadata) if metadata.is_dir() => Ok(true),
-        Ok(_) => Err(Error::failed(format!("{} is not a directory", dir.display()))
-            .hint("ncf did not make it; look at what it is and move it away")),
+        Ok(_) => Err(
+            Error::failed(format!("{} is not a directory", dir.display()))
+                .hint("ncf did not make it; look at what it is and move it away"),
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).context(|| format!("cannot look at {}", dir.display())),
     }
@@ -206,7 +249,9 @@ fn fill(tree: &Tree<'_>, mut manifest: Manifest, staging: &Path) -> Result<Manif
     let mut unsynced = copies.unsynced;
     manifest.write(staging, &mut unsynced)?;
     let dir = File::open(staging).context(failed)?;
-    unsynced.push(dir.try_clone().context(failed)?).context(failed)?;
+    unsynced
+        .push(dir.try_clone().context(failed)?)
+        .context(failed)?;
     unsynced.settle(&dir).context(failed)?;
     Ok(manifest)
 }
@@ -226,16 +271,4 @@ pub(super) fn open_durably(staging: &Path, dir: &Path) -> Result<()> {
 pub(super) fn make_private_dir(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-/// Writes a small file that need not be durable.
-pub(super) fn write_note(path: &Path, text: &str) -> std::io::Result<()> {
-    File::create(path)?.write_all(text.as_bytes())
-}
-
-impl Snapshot {
-    /// The files as this snapshot has them, for a backend. `copies` is [`Snapshot::copies`].
-    pub fn saved<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
-        Saved { entries: &self.manifest.entries, copies }
-    }
 }

@@ -1,0 +1,206 @@
+//! The archive: changes that were rolled back, each with the snapshot and what was discarded.
+
+use std::path::{Path, PathBuf};
+
+use super::compare::{Change, compare};
+use super::files::Saved;
+use super::host::Host;
+use super::manifest::{Discarded, Entry, Node, is_id};
+use super::restore::{Outcome, Source, restore};
+use super::transaction::{Snapshot, Transaction, make_private_dir};
+use super::tree::Tree;
+use crate::error::{Context, Error, Result};
+use crate::state::Lock;
+use crate::state::sync::rename_durably;
+use crate::sys::signals::SignalGuard;
+
+/// One archived change.
+#[derive(Debug)]
+pub struct Archived {
+    /// The directory's name: the time of the rollback in UTC, and the change's id.
+    pub name: String,
+    /// The snapshot that was restored.
+    pub snapshot: Snapshot,
+    /// What that replaced; `None` where it could not be kept.
+    pub discarded: Option<Discarded>,
+}
+
+impl Archived {
+    /// The directory with the copies of what was discarded.
+    pub fn discarded_copies(&self) -> PathBuf {
+        self.snapshot.dir().join("discarded/files")
+    }
+
+    /// The discarded files, for a backend.
+    pub fn discarded_files<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
+        let entries = self
+            .discarded
+            .as_ref()
+            .map_or([].as_slice(), |d| d.entries.as_slice());
+        Saved { entries, copies }
+    }
+
+    /// How many bytes the archived change takes up.
+    pub fn size(&self) -> u64 {
+        fs_extra::dir::get_size(self.snapshot.dir()).unwrap_or(0)
+    }
+}
+
+/// The names of the archived changes, the newest first.
+pub fn names(host: &Host) -> Result<Vec<String>> {
+    let dir = host.state.archive();
+    if !host.state.exists()? || !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let failed = || format!("cannot list {}", dir.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&dir).context(failed)? {
+        let name = entry.context(failed)?.file_name();
+        names.extend(
+            name.to_str()
+                .filter(|name| is_archive_name(name))
+                .map(str::to_owned),
+        );
+    }
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(names)
+}
+
+/// Reads the archived change `name`.
+pub fn read(host: &Host, name: &str) -> Result<Archived> {
+    let dir = host.state.archive().join(name);
+    let snapshot = Snapshot::read(&dir)?;
+    let discarded = dir.join("discarded");
+    let discarded = discarded
+        .exists()
+        .then(|| Discarded::read(&discarded))
+        .transpose()?;
+    Ok(Archived {
+        name: name.to_owned(),
+        snapshot,
+        discarded,
+    })
+}
+
+/// Finds the archived change that `wanted` names: its id, its directory's name, or enough of the beginning
+/// of either to be the only one. `last` is the newest.
+pub fn find(host: &Host, wanted: &str) -> Result<Archived> {
+    let names = names(host)?;
+    let matches = |name: &&String| {
+        let id = name.split_once('-').map_or("", |(_, id)| id);
+        !wanted.is_empty() && (name.starts_with(wanted) || id.starts_with(wanted))
+    };
+    let mut found: Vec<&String> = match wanted {
+        "last" => names.iter().take(1).collect(),
+        _ => names.iter().filter(matches).collect(),
+    };
+    let hint = "'ncf history list' shows all";
+    match (found.pop(), found.len()) {
+        (Some(name), 0) => read(host, name),
+        (None, _) => {
+            Err(Error::failed(format!("no archived change is called {wanted:?}")).hint(hint))
+        }
+        (Some(_), more) => {
+            let message = format!("{} archived changes begin with {wanted:?}", more + 1);
+            Err(Error::usage(message).hint(hint))
+        }
+    }
+}
+
+/// Ends a rollback: the transaction becomes an archived change. Returns its name.
+pub(super) fn close_into_archive(host: &Host, transaction: &Path, id: &str) -> Result<String> {
+    let archive = host.state.archive();
+    let failed = || format!("cannot make {}", archive.display());
+    match make_private_dir(&archive) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(error).context(failed);
+        }
+        _ => {}
+    }
+    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let name = format!("{time}-{id}");
+    let target = archive.join(&name);
+    rename_durably(transaction, &target)
+        .context(|| format!("cannot move the change to {}", target.display()))?;
+    Ok(name)
+}
+
+/// Removes the oldest archived changes beyond those that are to be kept.
+pub(super) fn prune(host: &Host) -> Result<()> {
+    for name in names(host)?.iter().skip(host.keep) {
+        let path = host.state.archive().join(name);
+        fs_extra::dir::remove(&path).map_err(|error| {
+            Error::failed(format!("cannot remove {}", path.display())).because(error)
+        })?;
+    }
+    Ok(())
+}
+
+fn is_archive_name(name: &str) -> bool {
+    let time = |time: &str| {
+        time.len() == 16
+            && time.bytes().enumerate().all(|(at, byte)| match at {
+                8 => byte == b'T',
+                15 => byte == b'Z',
+                _ => byte.is_ascii_digit(),
+            })
+    };
+    name.split_once('-')
+        .is_some_and(|(at, id)| time(at) && is_id(id))
+}
+
+/// Puts back what a rollback had discarded: only the files, for the interfaces are the operator's
+/// to apply. The open change guards it.
+///
+/// Fails with nothing changed where the archived copies are damaged.
+pub fn put_back(
+    host: &Host,
+    _transaction: &Transaction<'_>,
+    _lock: &Lock,
+    archived: &Archived,
+) -> Result<(Vec<Change>, Outcome)> {
+    let Some(discarded) = &archived.discarded else {
+        return Err(Error::failed(format!(
+            "nothing was kept of change {}",
+            archived.name
+        )));
+    };
+    if let Some(special) = discarded
+        .entries
+        .iter()
+        .find(|entry| entry.node == Node::Special)
+    {
+        let message = format!("{} was no file and was not kept", special.path.display());
+        return Err(Error::failed(message));
+    }
+    let copies = archived.discarded_copies();
+    super::transaction::verify(&discarded.entries, &copies)?;
+    let manifest = &archived.snapshot.manifest;
+    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
+    let changes = compare(
+        &tree,
+        &discarded.entries,
+        &std::collections::BTreeSet::new(),
+        None,
+    )?;
+    let _guard = SignalGuard::block()?;
+    let source = Source {
+        wanted: &discarded.entries,
+        copies: &copies,
+        id: &manifest.id,
+    };
+    let outcome = restore(&tree, &source, &changes);
+    Ok((changes, outcome))
+}
+
+/// Every path that an archived change was about, with what was there before and what was discarded.
+pub fn pairs<'a>(
+    archived: &'a Archived,
+    discarded: &'a Discarded,
+) -> impl Iterator<Item = (Option<&'a Entry>, &'a Entry)> {
+    let before = &archived.snapshot.manifest;
+    discarded
+        .entries
+        .iter()
+        .map(|entry| (before.entry(&entry.path), entry))
+}
