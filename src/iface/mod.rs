@@ -1,3 +1,4 @@
 //! Interfaces: which files configure which, what depends on what, in which order they go.
 
 pub mod backend;
+pub mod order;

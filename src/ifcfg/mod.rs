@@ -18,15 +18,19 @@
 //! | `compound` | where a command that is no assignment ends |
 //! | `file` | statements, and what a key's value is |
 //! | `edit` | setting and removing a key |
+//! | [`address`], `place` | values of keys, and where they stand |
 //! | [`routes`] | `route-*` and `route6-*` in both syntaxes |
 
+pub mod address;
 mod compound;
 mod cursor;
 mod edit;
 mod file;
 mod lexer;
+mod place;
 pub mod routes;
 mod skip;
 mod word;
 
 pub use file::{Content, File, Value};
+pub use place::Place;
