@@ -9,7 +9,8 @@ use crate::apply::Target;
 use crate::apply::bystanders::{Bystanders, Membership};
 use crate::apply::schedule::{self, Step, StepReport, Verb};
 use crate::error::{Context, Error, Result};
-use crate::iface::backend::{Dependencies, Files};
+use crate::iface::backend::Files;
+use crate::iface::order::{down_after, up_after, up_order};
 use crate::sys::name::InterfaceName;
 
 /// Told of each step as it ends.
@@ -85,8 +86,8 @@ pub fn prepare<'a>(
     let bystanders = (!none).then(Bystanders::capture).transpose()?;
     Ok(Prepared {
         host,
-        down: steps(down, &reversed(&from.view.dependencies)),
-        up: steps(up, &to.view.dependencies),
+        down: steps(down, down_after(&bounces.down, &from.view.dependencies)),
+        up: steps(up, up_after(&bounces.up, &to.view.dependencies)),
         first: bounces.first,
         bounced,
         bystanders,
@@ -123,19 +124,20 @@ impl Prepared<'_> {
             return mended;
         };
         let backend = &self.host.backend;
-        let keep_out = |port: &InterfaceName| {
-            backend.configures(port, to.files) && !self.is_port_of_bounced(port, to.files)
+        let configured = |name: &InterfaceName| {
+            !backend
+                .configured(&[name.clone()].into(), to.files)
+                .is_empty()
         };
+        let keep_out =
+            |port: &InterfaceName| configured(port) && !self.is_port_of_bounced(port, to.files);
         let report = bystanders.put_back(&self.bounced, &keep_out);
         mended.put_back = report.put_back;
         mended.errors = report.errors;
         match bystanders.vanished(&self.bounced) {
             Ok(vanished) => {
-                let names: Vec<_> = vanished
-                    .into_iter()
-                    .filter(|name| backend.configures(name, to.files))
-                    .collect();
-                mended.revived = self.revive(names, to.files, watch, &mut mended.errors);
+                let names = backend.configured(&vanished.into_iter().collect(), to.files);
+                mended.revived = self.revive(&names, to.files, watch, &mut mended.errors);
             }
             Err(error) => mended.errors.push(error),
         }
@@ -155,14 +157,15 @@ impl Prepared<'_> {
 
     fn revive(
         &self,
-        names: Vec<InterfaceName>,
+        names: &BTreeSet<InterfaceName>,
         files: &dyn Files,
         watch: Watch<'_>,
         errors: &mut Vec<Error>,
     ) -> Vec<StepReport> {
         let (applier, backend) = (self.host.applier.as_ref(), &self.host.backend);
+        let dependencies = backend.dependencies(names, files);
         let mut targets = Vec::new();
-        for name in names {
+        for name in up_order(names, &dependencies, &[]) {
             match applier
                 .needs_desired()
                 .then(|| backend.desired(&name, files))
@@ -172,40 +175,18 @@ impl Prepared<'_> {
                 Err(error) => errors.push(error),
             }
         }
-        let names = targets.iter().map(|target| target.name.clone()).collect();
-        let steps = steps(targets, &backend.dependencies(&names, files));
+        let order: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
+        let steps = steps(targets, up_after(&order, &dependencies));
         schedule::run(applier, Verb::Up, &steps, 0, watch)
     }
 }
 
 /// Each target with the indices of those that it comes after.
-fn steps(targets: Vec<Target>, after: &Dependencies) -> Vec<Step> {
-    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
-    let index = |name: &InterfaceName| names.iter().position(|other| other == name);
-    let step = |target: Target| {
-        let after = after
-            .get(&target.name)
-            .into_iter()
-            .flatten()
-            .filter_map(index)
-            .collect();
-        Step { target, after }
-    };
-    targets.into_iter().map(step).collect()
-}
-
-/// For each interface those that rest on it.
-fn reversed(dependencies: &Dependencies) -> Dependencies {
-    let mut reversed = Dependencies::new();
-    for (upper, lowers) in dependencies {
-        for lower in lowers {
-            reversed
-                .entry(lower.clone())
-                .or_default()
-                .insert(upper.clone());
-        }
-    }
-    reversed
+fn steps(targets: Vec<Target>, after: Vec<Vec<usize>>) -> Vec<Step> {
+    let pairs = targets.into_iter().zip(after);
+    pairs
+        .map(|(target, after)| Step { target, after })
+        .collect()
 }
 
 /// What an apply did.

@@ -110,10 +110,8 @@ fn view<'n>(
     names: impl Iterator<Item = &'n InterfaceName>,
     files: &dyn Files,
 ) -> View {
-    let configured: BTreeSet<_> = names
-        .filter(|name| host.backend.configures(name, files))
-        .cloned()
-        .collect();
+    let names: BTreeSet<_> = names.cloned().collect();
+    let configured = host.backend.configured(&names, files);
     let dependencies = host.backend.dependencies(&configured, files);
     View {
         configured,

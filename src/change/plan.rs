@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::compare::{Change, ChangeKind};
 use super::manifest::CoveredPath;
 use crate::iface::backend::Dependencies;
-use crate::iface::order::up_order;
+use crate::iface::order::{closure, down_order, up_order};
 use crate::sys::name::InterfaceName;
 
 /// One path that differs, and what it means.
@@ -78,28 +78,13 @@ pub fn touched(changes: &[FileChange]) -> BTreeSet<InterfaceName> {
 /// The bounces that turn the running state of `from` into that of `to`: down goes what `from`
 /// configures, up comes what `to` configures. The operator's path goes down last and comes up first.
 pub fn bounces(from: &View, to: &View, operator_path: &[InterfaceName]) -> Bounces {
-    let (mut down, _) = ordered(from, operator_path);
-    down.reverse();
-    let (up, first) = ordered(to, operator_path);
-    Bounces { down, up, first }
-}
-
-/// A view's interfaces in the order in which they come up, and how many of them are the operator's.
-fn ordered(view: &View, operator_path: &[InterfaceName]) -> (Vec<InterfaceName>, usize) {
-    let mut first = BTreeSet::new();
-    let mut rest: Vec<&InterfaceName> = operator_path.iter().collect();
-    while let Some(name) = rest.pop() {
-        if view.configured.contains(name) && first.insert(name) {
-            rest.extend(view.dependencies.get(name).into_iter().flatten());
-        }
+    let up = up_order(&to.configured, &to.dependencies, operator_path);
+    let urgent = closure(operator_path, &to.dependencies);
+    Bounces {
+        down: down_order(&from.configured, &from.dependencies, operator_path),
+        first: up.iter().take_while(|name| urgent.contains(*name)).count(),
+        up,
     }
-    // What the path rests on is in it too, so taking it out keeps the order.
-    let order = up_order(&view.configured, &view.dependencies);
-    let (mut up, others): (Vec<_>, Vec<_>) =
-        order.into_iter().partition(|name| first.contains(name));
-    let first = up.len();
-    up.extend(others);
-    (up, first)
 }
 
 /// Every step of a rollback, in order.

@@ -184,7 +184,8 @@ impl Run<'_, '_> {
         let dir = self.snapshot.dir();
         let written = boot_id().and_then(|boot_id| Journal::write(dir, &boot_id, bounces));
         written.unwrap_or_else(|error| {
-            let what = "there is no journal: had this been cut short, interfaces would have stayed down";
+            let what =
+                "there is no journal: had this been cut short, interfaces would have stayed down";
             warnings.push(Error::failed(what).because(error));
             Journal::absent(dir)
         })
@@ -293,8 +294,7 @@ impl Run<'_, '_> {
 
     fn close(&self, report: &mut RollbackReport) -> Result<()> {
         let dir = &self.transaction.dir;
-        let failed =
-            || "the files are restored, but the change cannot be closed and is still open";
+        let failed = || "the files are restored, but the change cannot be closed and is still open";
         if self.difference.changes.is_empty() && !self.snapshot.is_archivable() {
             let gone = self.host.state.gone(&report.id);
             rename_durably(dir, &gone).context(failed)?;

@@ -44,8 +44,12 @@ pub trait Backend {
     /// as the `files` have it; `None` for backups, files in subdirectories and what no interface uses.
     fn interface_of(&self, path: &Path, files: &dyn Files) -> Option<InterfaceName>;
 
-    /// Whether the `files` have a configuration for `name`.
-    fn configures(&self, name: &InterfaceName, files: &dyn Files) -> bool;
+    /// Those of `names` that the `files` have a configuration for.
+    fn configured(
+        &self,
+        names: &BTreeSet<InterfaceName>,
+        files: &dyn Files,
+    ) -> BTreeSet<InterfaceName>;
 
     /// What each of `names` depends on, as the `files` have it. Never fails: a file that cannot be read
     /// or understood has no dependencies, for a rollback must go on.

@@ -1,0 +1,249 @@
+//! An interface's `ifcfg` file: finding it and reading its keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::os::unix::ffi::OsStrExt;
+
+use super::CONFIG_DIR;
+use super::naming::{FileName, file_name};
+use super::refuse;
+use crate::error::Context;
+use crate::iface::backend::Files;
+use crate::iface::order;
+use crate::ifcfg::{Content, File, Place};
+use crate::sys::name::InterfaceName;
+use crate::{Error, Result};
+
+/// A file `ifcfg-*`.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    /// Its path, for errors.
+    pub(super) path: String,
+    /// What follows `ifcfg-` in its name.
+    pub(super) part: OsString,
+    /// What it holds.
+    pub(super) file: File,
+}
+
+/// Reads a file; the error names it.
+pub(super) fn read(name: &OsStr, files: &dyn Files) -> Result<Option<Vec<u8>>> {
+    files
+        .read(name)
+        .context(|| format!("cannot read {}", path_of(name)))
+}
+
+/// The path of the configuration file `name`, for errors.
+pub(super) fn path_of(name: &OsStr) -> String {
+    format!("{CONFIG_DIR}/{}", name.display())
+}
+
+/// The names of the `ifcfg` files that are no backups, in the order of their bytes.
+fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
+    let mut names = files
+        .names()
+        .context(|| format!("cannot list {CONFIG_DIR}"))?;
+    names.retain(|name| FileName::of(name).is_some_and(|name| name.prefix == "ifcfg-"));
+    names.sort();
+    Ok(names)
+}
+
+/// All `ifcfg` files that are no backups, in the order of their names.
+pub(super) fn all(files: &dyn Files) -> Result<Vec<Config>> {
+    let mut configs = Vec::new();
+    for name in ifcfg_names(files)? {
+        configs.extend(Config::read(&name, files)?);
+    }
+    Ok(configs)
+}
+
+/// For each device the file that configures it, by the file's `DEVICE`; the first file wins. Files that cannot be
+/// read are left out.
+pub(super) fn by_devices(files: &dyn Files) -> BTreeMap<InterfaceName, Config> {
+    let mut found = BTreeMap::new();
+    for name in ifcfg_names(files).unwrap_or_default() {
+        if let Ok(Some(config)) = Config::read(&name, files)
+            && let Some(device) = config.device()
+        {
+            found.entry(device).or_insert(config);
+        }
+    }
+    found
+}
+
+/// Those of `names` that a file configures. All files are read only where a name is not that of its file.
+pub(super) fn configured(
+    names: &BTreeSet<InterfaceName>,
+    files: &dyn Files,
+) -> BTreeSet<InterfaceName> {
+    let is_direct = |name: &InterfaceName| matches!(Config::direct(name, files), Ok(Some(_)));
+    let (mut found, others): (BTreeSet<_>, BTreeSet<_>) =
+        names.iter().cloned().partition(|name| is_direct(name));
+    if !others.is_empty() {
+        let devices = by_devices(files);
+        found.extend(others.into_iter().filter(|name| devices.contains_key(name)));
+    }
+    found
+}
+
+/// The files `ifcfg-NAME:*`, in natural order.
+pub(super) fn aliases(name: &InterfaceName, files: &dyn Files) -> Result<Vec<Config>> {
+    let beginning = format!("ifcfg-{name}:");
+    let mut names = ifcfg_names(files)?;
+    names.retain(|name| name.as_bytes().starts_with(beginning.as_bytes()));
+    let mut configs = Vec::new();
+    for name in names {
+        configs.extend(Config::read(&name, files)?);
+    }
+    configs.sort_by(|a, b| match (a.interface(), b.interface()) {
+        (Some(a), Some(b)) => order::natural(&a, &b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    });
+    Ok(configs)
+}
+
+/// Whether there is a file that makes a range of aliases for `name`; says which.
+pub(super) fn range_file(name: &InterfaceName, files: &dyn Files) -> Result<Option<OsString>> {
+    let beginning = format!("ifcfg-{name}-range");
+    let names = ifcfg_names(files)?;
+    Ok(names
+        .into_iter()
+        .find(|name| name.as_bytes().starts_with(beginning.as_bytes())))
+}
+
+impl Config {
+    /// Reads the `ifcfg` file `name`.
+    pub(super) fn read(name: &OsStr, files: &dyn Files) -> Result<Option<Self>> {
+        let Some(FileName { part, .. }) = FileName::of(name) else {
+            return Ok(None);
+        };
+        Ok(read(name, files)?.map(|bytes| Self {
+            path: path_of(name),
+            part: part.to_owned(),
+            file: File::parse(&bytes),
+        }))
+    }
+
+    /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is
+    /// `NAME`.
+    pub(super) fn find(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
+        match Self::direct(name, files)? {
+            Some(config) => Ok(Some(config)),
+            None => Self::by_device(name, files),
+        }
+    }
+
+    /// The file `ifcfg-NAME`, if it is for `name`.
+    pub(super) fn direct(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
+        let config = Self::read(&file_name("ifcfg-", name.as_str()), files)?;
+        Ok(config.filter(|config| config.interface().as_ref() == Some(name)))
+    }
+
+    /// The first file whose `DEVICE` is `name`. Reads all until then.
+    pub(super) fn by_device(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
+        for file in ifcfg_names(files)? {
+            let config = Self::read(&file, files)?;
+            if let Some(config) = config.filter(|it| it.device().as_ref() == Some(name)) {
+                return Ok(Some(config));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `DEVICE`, if it is an interface name.
+    fn device(&self) -> Option<InterfaceName> {
+        self.name_at("DEVICE")
+    }
+
+    /// The interface that the file configures: `DEVICE`, else what its own name says.
+    pub(super) fn interface(&self) -> Option<InterfaceName> {
+        self.device()
+            .or_else(|| self.part.to_str().and_then(|part| part.parse().ok()))
+    }
+
+    /// The value of `key`, if it is an interface name; no error where it is not.
+    pub(super) fn name_at(&self, key: &str) -> Option<InterfaceName> {
+        self.file.get(key)?.text()?.parse().ok()
+    }
+
+    /// The label of an alias that comes up with `parent`; `None` if it does not (`ONPARENT=no`).
+    pub(super) fn on_parent(&self, parent: &InterfaceName) -> Result<Option<InterfaceName>> {
+        if self.yes("ONPARENT")? == Some(false) {
+            return Ok(None);
+        }
+        let named = self.parsed("DEVICE", |text| {
+            let name: InterfaceName = text.parse().map_err(|bad| format!("{bad}"))?;
+            if name.is_alias() && name.device() == *parent {
+                Ok(name)
+            } else {
+                Err(format!(
+                    "an alias of {parent}, as this file's name says, is allowed"
+                ))
+            }
+        })?;
+        match named.or_else(|| self.interface()) {
+            Some(name) => Ok(Some(name)),
+            None => Err(Error::failed(format!(
+                "{}: its name is not that of an alias, and DEVICE is not set",
+                self.path
+            ))),
+        }
+    }
+
+    /// The value of `key` as text; `None` if it is not set or empty, which is the same to the
+    /// scripts. Fails if it is not known without executing something, or not UTF-8.
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
+        let Some(value) = self.file.get(key) else {
+            return Ok(None);
+        };
+        match (&value.content, value.text()) {
+            (_, Some(text)) => Ok((!text.is_empty()).then(|| text.to_owned())),
+            (Content::Dynamic(raw), None) => {
+                let raw = String::from_utf8_lossy(raw);
+                let what = "values that only a shell can work out";
+                Err(refuse::unsupported(self.place(key), key, &raw, what))
+            }
+            (Content::Static(bytes), None) => Err(self.wrong(
+                key,
+                &String::from_utf8_lossy(bytes),
+                "only UTF-8 is allowed",
+            )),
+        }
+    }
+
+    /// The value of `key` as `parse` has it, whose error says what is allowed.
+    pub(super) fn parsed<T, E: Display>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> std::result::Result<T, E>,
+    ) -> Result<Option<T>> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        parse(&text)
+            .map(Some)
+            .map_err(|allowed| self.wrong(key, &text, allowed))
+    }
+
+    /// The value of `key` as yes or no, in the forms of `is_true` and `is_false` in `functions`.
+    pub(super) fn yes(&self, key: &str) -> Result<Option<bool>> {
+        self.parsed(key, |text| match text.to_ascii_lowercase().as_str() {
+            "yes" | "y" | "true" | "t" | "on" | "1" => Ok(true),
+            "no" | "n" | "false" | "f" | "off" | "0" => Ok(false),
+            _ => Err("yes and no are allowed"),
+        })
+    }
+
+    /// The error for a wrong value of `key`.
+    pub(super) fn wrong(&self, key: &str, value: &str, allowed: impl Display) -> Error {
+        self.place(key).wrong(key, value, allowed)
+    }
+
+    /// Where `key` is assigned last.
+    pub(super) fn place(&self, key: &str) -> Place<'_> {
+        Place {
+            file: &self.path,
+            line: self.file.get(key).map(|value| value.line),
+        }
+    }
+}

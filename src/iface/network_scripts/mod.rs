@@ -1,0 +1,142 @@
+//! The backend for network-scripts: `ifcfg-*` and its kin in `/etc/sysconfig/network-scripts`.
+//!
+//! The authority is what the scripts of the initscripts project do (`ifup`, `ifup-eth`, `ifup-aliases`,
+//! `ifup-ipv6`, `ifup-routes`, `network-functions`), and `sysconfig.txt` where they leave a choice. Where
+//! they silently skip something this does too, for the purpose is the network that the
+//! host had, not the one that its files could be read to mean:
+//!
+//! - a bridge's port gets no addresses and no routes, whatever its file says;
+//! - `GATEWAY` makes a default route only where it is a neighbour by the interface's addresses;
+//! - address numbering ends at the first gap from 2 on, that of `ADDRESSn` routes at the first gap.
+//!
+//! What this does not know it refuses, with file, line and a way out, rather than leave a host half
+//! configured. Left out are the `169.254.0.0/16` route (its metric is made of the interface's
+//! index; see `NOZEROCONF`) and the probing for duplicate addresses.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `naming` | which file names count, and for what |
+//! | `config` | finding an interface's file and reading its keys |
+//! | `depends` | lower devices |
+//! | `refuse` | what the built-in applier does not do |
+//! | `addresses`, `routes`, `link` | the parts of [`Desired`] |
+
+mod addresses;
+mod config;
+mod depends;
+mod link;
+mod naming;
+mod refuse;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::backend::{Backend, Dependencies, Files, Scope};
+use crate::apply::desired::{Desired, LinkKind};
+use crate::sys::name::InterfaceName;
+use crate::{Error, Result};
+use config::Config;
+
+/// Where the scripts look for configuration.
+const CONFIG_DIR: &str = "/etc/sysconfig/network-scripts";
+
+/// Network-scripts, as on Red Hat Enterprise Linux up to 9 and its relatives.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NetworkScripts;
+
+impl Backend for NetworkScripts {
+    fn scope(&self) -> Scope {
+        Scope {
+            config_dir: PathBuf::from(CONFIG_DIR),
+            prefixes: naming::PREFIXES,
+            files: vec![PathBuf::from("/etc/sysconfig/network")],
+        }
+    }
+
+    fn interface_of(&self, path: &Path, files: &dyn Files) -> Option<InterfaceName> {
+        naming::interface_of(path, files)
+    }
+
+    fn configured(
+        &self,
+        names: &BTreeSet<InterfaceName>,
+        files: &dyn Files,
+    ) -> BTreeSet<InterfaceName> {
+        config::configured(names, files)
+    }
+
+    fn dependencies(&self, names: &BTreeSet<InterfaceName>, files: &dyn Files) -> Dependencies {
+        depends::dependencies(names, files)
+    }
+
+    fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired> {
+        let Some(config) = Config::find(name, files)? else {
+            return Err(Error::failed(format!(
+                "no file in {CONFIG_DIR} configures the interface {name}"
+            ))
+            .hint(format!(
+                "a file ifcfg-{name}, or one with DEVICE={name}, would"
+            )));
+        };
+        refuse::check(name, &config, files)?;
+        if name.is_alias() {
+            alias(name, &config, files)
+        } else {
+            device(name, &config, files)
+        }
+    }
+}
+
+/// A device, with the aliases that come up with it.
+fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Desired> {
+    let mut desired = Desired {
+        name: name.clone(),
+        kind: link::kind(name, config, files)?,
+        hwaddr: config.parsed("HWADDR", |text| link::mac(text))?,
+        mac: config.parsed("MACADDR", |text| link::mac(text))?,
+        mtu: config.parsed("MTU", link::mtu)?,
+        bridge: config.parsed("BRIDGE", link::interface)?,
+        addresses: Vec::new(),
+        routes: Vec::new(),
+    };
+    if desired.bridge.is_some() {
+        // ifup-eth puts it into the bridge and is done.
+        return Ok(desired);
+    }
+    desired.addresses = addresses::of(config, None, None)?;
+    desired.routes = routes::of(name, config, &desired.addresses, files)?;
+    for alias in config::aliases(name, files)? {
+        let Some(label) = alias.on_parent(name)? else {
+            continue;
+        };
+        refuse::check(&label, &alias, files)?;
+        let own = addresses::of(&alias, Some(&label), Some(config))?;
+        for route in routes::of(&label, &alias, &own, files)? {
+            routes::replace(&mut desired.routes, route);
+        }
+        for address in own {
+            addresses::add(&mut desired.addresses, address);
+        }
+    }
+    Ok(desired)
+}
+
+/// An alias alone, as `ifup eth0:1` has it.
+fn alias(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Desired> {
+    let parent = Config::find(&name.device(), files)?;
+    let addresses = addresses::of(config, Some(name), parent.as_ref())?;
+    let routes = routes::of(name, config, &addresses, files)?;
+    Ok(Desired {
+        name: name.clone(),
+        kind: LinkKind::Alias,
+        hwaddr: None,
+        mac: None,
+        mtu: None,
+        bridge: None,
+        addresses,
+        routes,
+    })
+}

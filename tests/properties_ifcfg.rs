@@ -1,0 +1,259 @@
+//! The reader of shell-variable files agrees with real shells, and loses nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ncf::ifcfg::{Content, File};
+use proptest::prelude::*;
+
+/// What a shell says `$A` is after each of `files`; `None` where it is not set.
+///
+/// One shell for all of them, each in a subshell of its own. `PATH` is empty: a sample that happens to be
+/// a command runs nothing.
+fn ask(shell: &str, files: &[Vec<u8>]) -> Vec<Option<Vec<u8>>> {
+    let dir = tempfile::tempdir().unwrap();
+    for (at, file) in files.iter().enumerate() {
+        std::fs::write(dir.path().join(format!("{at}.in")), file).unwrap();
+    }
+    let script = "at=0; while [ $at -lt $1 ]; do \
+        (unset A B; . ./$at.in; printf '%s' \"${A+=}${A}\" >./$at.out); at=$((at+1)); done";
+    Command::new(shell)
+        .args(["-c", script, "ask", &files.len().to_string()])
+        .current_dir(dir.path())
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8")
+        .env("HOME", "/home")
+        .env("PATH", "/nonexistent")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    (0..files.len())
+        .map(|at| answer(&dir.path().join(format!("{at}.out"))))
+        .collect()
+}
+
+fn answer(path: &Path) -> Option<Vec<u8>> {
+    let said = std::fs::read(path).unwrap_or_default();
+    said.split_first().map(|(_, value)| value.to_vec())
+}
+
+/// Compares what is known of `$A` without executing anything with what the shell says. Says how many
+/// samples had a known value.
+fn compare(shell: &str, files: &[Vec<u8>]) -> Result<usize, TestCaseError> {
+    let mut known = 0;
+    for (file, said) in files.iter().zip(ask(shell, files)) {
+        let parsed = File::parse(file);
+        prop_assert_eq!(&parsed.to_bytes(), file);
+        if !parsed.code().is_empty() {
+            continue;
+        }
+        let ours = match parsed.get("A").map(|value| value.content) {
+            Some(Content::Dynamic(_)) => continue,
+            Some(Content::Static(bytes)) => Some(bytes),
+            None => None,
+        };
+        known += usize::from(ours.is_some());
+        prop_assert_eq!(
+            ours.as_deref().map(String::from_utf8_lossy),
+            said.as_deref().map(String::from_utf8_lossy),
+            "{} reads {:?} otherwise",
+            shell,
+            String::from_utf8_lossy(file)
+        );
+    }
+    Ok(known)
+}
+
+/// Files out of pieces that mean something to a shell.
+fn soup(extra: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let mut pieces = vec![
+        "A=",
+        "\nA=",
+        " A=",
+        ";A=",
+        "B=",
+        "'",
+        "'",
+        "\"",
+        "\"",
+        "\\",
+        "$",
+        "`",
+        " ",
+        "\n",
+        ";",
+        "#",
+        " #",
+        "~",
+        ":",
+        "a",
+        "b",
+        "b",
+        "{",
+        "}",
+        ",",
+        "=",
+        "unset A\n",
+        "é",
+        "\t",
+        "(",
+        ")",
+        "&",
+        "|",
+        "\\\n",
+        "*",
+        "\r",
+        "!",
+    ];
+    pieces.extend(extra);
+    proptest::collection::vec(proptest::sample::select(pieces), 0..14)
+        .prop_map(|pieces| format!("A={}", pieces.concat()).into_bytes())
+}
+
+/// Values that are well formed: pieces of each quotation, put together.
+fn quoted(bash: bool) -> impl Strategy<Value = Vec<u8>> {
+    let inside = "[a-c0-9 #~:$;&()=*!\n\t{},é-]{0,5}";
+    let single = inside.prop_map(|text| format!("'{text}'"));
+    let double = proptest::collection::vec(
+        proptest::sample::select(vec![
+            "a", " ", "\\\\", "\\\"", "\\$", "\\`", "\\a", "\\\n", "'", "#", "~", "\n", "$ ", "\\'",
+        ]),
+        0..5,
+    )
+    .prop_map(|pieces| format!("\"{}\"", pieces.concat()));
+    let bare = proptest::collection::vec(
+        proptest::sample::select(vec![
+            "a", "0", "\\ ", "\\'", "\\\\", "\\$", "\\\n", "#", "a~", "=", ",", "*", "[", "]", "%",
+            "\\a", "$.",
+        ]),
+        0..5,
+    )
+    .prop_map(|pieces| pieces.concat());
+    let ansi = proptest::collection::vec(
+        proptest::sample::select(vec![
+            "a",
+            "\\n",
+            "\\'",
+            "\\\\",
+            "\\x41",
+            "\\x4g",
+            "\\xg",
+            "\\101",
+            "\\7z",
+            "\\777",
+            "\\u00e9",
+            "\\u41z",
+            "\\U0001f600",
+            "\\e",
+            "\\q",
+            "\"",
+            "\\\"",
+            "\\?",
+            "\\cA",
+            "\\cz",
+            "\\\n",
+            "$",
+            "`",
+            " ",
+            "\\u",
+            "\\t",
+        ]),
+        0..5,
+    )
+    .prop_map(move |pieces| {
+        if bash {
+            format!("$'{}'", pieces.concat())
+        } else {
+            "x".to_owned()
+        }
+    });
+    let ends = proptest::sample::select(vec!["\n", " # c\n", "", " B=2", "; B=2\n", "\nA+=z\n"]);
+    (
+        proptest::collection::vec(prop_oneof![single, double, bare, ansi], 0..5),
+        ends,
+    )
+        .prop_map(move |(pieces, end)| {
+            let end = if bash {
+                end
+            } else {
+                end.trim_end_matches("A+=z\n")
+            };
+            format!("A={}{end}", pieces.concat()).into_bytes()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bash_reads_well_formed_values_the_same(
+        files in proptest::collection::vec(quoted(true), 150)
+    ) {
+        let known = compare("/bin/bash", &files)?;
+        prop_assert!(known > 100, "only {} of 150 values were known", known);
+    }
+
+    #[test]
+    fn sh_reads_well_formed_values_the_same(
+        files in proptest::collection::vec(quoted(false), 150)
+    ) {
+        let known = compare("/bin/sh", &files)?;
+        prop_assert!(known > 100, "only {} of 150 values were known", known);
+    }
+
+    #[test]
+    fn bash_reads_any_soup_the_same_or_it_is_called_unknown(
+        files in proptest::collection::vec(
+            soup(&["$'", "$\"", "\\x41", "\\101", "\\u41", "export ", "A+=", "\nexport A=", "${", "$(", "<<a\n"]),
+            300,
+        )
+    ) {
+        compare("/bin/bash", &files)?;
+    }
+
+    #[test]
+    fn sh_reads_any_soup_the_same_or_it_is_called_unknown(
+        files in proptest::collection::vec(soup(&[]), 300)
+    ) {
+        compare("/bin/sh", &files)?;
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_come_back(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert_eq!(File::parse(&bytes).to_bytes(), bytes);
+    }
+
+    #[test]
+    fn what_is_set_is_read_back_and_other_keys_stay(
+        before in soup(&["$'", "export ", "\nC=1\n", "\nC='2' # c\n"]),
+        value in proptest::collection::vec(1_u8..=255, 0..12),
+    ) {
+        let mut file = File::parse(&before);
+        let others = |file: &File| file.get("C");
+        let kept = others(&file).map(|value| value.content);
+        if file.set("A", &value).is_ok() {
+            let now = file.get("A").unwrap();
+            prop_assert_eq!(now.bytes(), Some(value.as_slice()));
+            prop_assert_eq!(others(&file).map(|value| value.content), kept);
+            prop_assert_eq!(File::parse(&file.to_bytes()).get("A"), file.get("A"));
+        } else {
+            prop_assert_eq!(file.to_bytes(), before);
+        }
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_other_keys_stay(
+        before in soup(&["export ", "\nC=1\n", "\nC='2' # c\n", " C=3 "]),
+    ) {
+        let mut file = File::parse(&before);
+        let kept = file.get("C").map(|value| value.content);
+        let code = file.code().len();
+        file.remove("A");
+        prop_assert_eq!(file.get("A"), None);
+        prop_assert_eq!(file.get("C").map(|value| value.content), kept);
+        prop_assert!(file.code().len() <= code, "{:?}", String::from_utf8_lossy(&file.to_bytes()));
+    }
+}
