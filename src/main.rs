@@ -1,2 +1,7 @@
-//! (to be written)
-fn main() {}
+//! The `ncf` command: see `ncf(8)`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(ncf::cli::run(std::env::args_os()))
+}

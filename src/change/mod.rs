@@ -2,6 +2,7 @@
 
 pub mod bounce;
 pub mod compare;
+pub mod content;
 pub mod difference;
 pub mod files;
 pub mod history;

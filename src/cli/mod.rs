@@ -1,1 +1,155 @@
-//! (to be written)
+//! The command line: what was typed, what that means on this host, one function for each command.
+
+mod apply;
+mod boot;
+mod change;
+mod diff;
+mod history;
+mod output;
+mod setup;
+mod status;
+mod view;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, ErrorKind};
+use output::Output;
+use setup::Session;
+
+/// Change the network of a machine that you can reach only over that network.
+///
+/// 'ncf change-begin' saves the network configuration. Edit the files, make them the running state with
+/// 'ncf apply', and keep them with 'ncf change-commit'. 'ncf change-rollback' brings everything back, and so
+/// does the next boot if the change was never committed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ncf",
+    version,
+    max_term_width = 100,
+    subcommand_required = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Work on the system in this directory; interfaces are then left alone unless --applier says
+    /// otherwise
+    #[arg(
+        long,
+        global = true,
+        env = "NCF_ROOT",
+        value_name = "DIR",
+        default_value = "/"
+    )]
+    root: PathBuf,
+
+    /// Keep state in this directory instead of /var/lib/ncf
+    #[arg(long, global = true, env = "NCF_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// Read settings from this file instead of /etc/ncf/ncf.conf
+    #[arg(long, global = true, env = "NCF_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// What takes interfaces down and up
+    #[arg(
+        long,
+        global = true,
+        env = "NCF_APPLIER",
+        value_name = "APPLIER",
+        value_enum
+    )]
+    applier: Option<Applier>,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Print more: each file, each cause
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+/// What takes interfaces down and up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Applier {
+    /// The system's ifup and ifdown if both are there, else the built-in one
+    Auto,
+    /// The system's ifup and ifdown
+    System,
+    /// Netlink, without any program
+    Builtin,
+    /// Nothing: files only
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    ChangeBegin(change::BeginArgs),
+    ChangeCommit(change::CommitArgs),
+    ChangeRollback(change::RollbackArgs),
+    Status(status::Args),
+    Diff(diff::Args),
+    Apply(apply::Args),
+    History(history::Args),
+    BootRollback(boot::Args),
+}
+
+/// The command definition, for the manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the command line `arguments`, the program's name first. Returns the exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // To a closed pipe there is nothing to say.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(ErrorKind::Usage.exit_status());
+        }
+    };
+    let output = Output::new(&cli.globals);
+    let done = Session::open(&cli.globals).map_err(anyhow::Error::from);
+    match done.and_then(|session| dispatch(cli.command, &session, &output)) {
+        Ok(kind) => kind.map_or(0, ErrorKind::exit_status),
+        Err(error) => {
+            output.error(&error);
+            error
+                .downcast_ref::<Error>()
+                .map_or(ErrorKind::Failed, Error::kind)
+                .exit_status()
+        }
+    }
+}
+
+/// What a command comes to: `None` is success, a kind is what its report already says went wrong.
+type Done = anyhow::Result<Option<ErrorKind>>;
+
+fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
+    match command {
+        Command::ChangeBegin(args) => change::begin(args, session, output),
+        Command::ChangeCommit(args) => change::commit(&args, session, output),
+        Command::ChangeRollback(args) => change::rollback(&args, session, output),
+        Command::Status(args) => status::run(&args, session, output),
+        Command::Diff(args) => diff::run(&args, session, output),
+        Command::Apply(args) => apply::run(&args, session, output),
+        Command::History(args) => history::run(args, session, output),
+        Command::BootRollback(args) => boot::run(&args, session, output),
+    }
+}

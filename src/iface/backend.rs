@@ -40,6 +40,13 @@ pub trait Backend {
     /// What a snapshot covers.
     fn scope(&self) -> Scope;
 
+    /// Whether the file at `path` (absolute from the root, or relative to the configuration directory) is
+    /// about all interfaces.
+    fn is_global(&self, path: &Path) -> bool;
+
+    /// Whether the file at `path` (relative to the configuration directory) holds keys or passwords.
+    fn is_secret(&self, path: &Path) -> bool;
+
     /// The interface that the file at `path` (relative to the configuration directory) configures,
     /// as the `files` have it; `None` for backups, files in subdirectories and what no interface uses.
     fn interface_of(&self, path: &Path, files: &dyn Files) -> Option<InterfaceName>;

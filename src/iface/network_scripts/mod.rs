@@ -43,6 +43,9 @@ use config::Config;
 /// Where the scripts look for configuration.
 const CONFIG_DIR: &str = "/etc/sysconfig/network-scripts";
 
+/// What all interfaces share.
+const GLOBAL: &str = "/etc/sysconfig/network";
+
 /// Network-scripts, as on Red Hat Enterprise Linux up to 9 and its relatives.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NetworkScripts;
@@ -52,8 +55,17 @@ impl Backend for NetworkScripts {
         Scope {
             config_dir: PathBuf::from(CONFIG_DIR),
             prefixes: naming::PREFIXES,
-            files: vec![PathBuf::from("/etc/sysconfig/network")],
+            files: vec![PathBuf::from(GLOBAL)],
         }
+    }
+
+    fn is_global(&self, path: &Path) -> bool {
+        path == Path::new(GLOBAL)
+    }
+
+    fn is_secret(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b"keys-")
     }
 
     fn interface_of(&self, path: &Path, files: &dyn Files) -> Option<InterfaceName> {

@@ -1,0 +1,294 @@
+//! `change-begin`, `change-commit`, `change-rollback`.
+
+use serde::Serialize;
+
+use super::Done;
+use super::output::{Output, Tone};
+use super::setup::Session;
+use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, names, op};
+use crate::apply::schedule::StepReport;
+use crate::change::compare::Depth;
+use crate::change::manifest::Node;
+use crate::change::netcf;
+use crate::change::plan::{Bounces, actions};
+use crate::change::rollback::{Bounce, RollbackReport, plan};
+use crate::change::transaction::{Begin, Snapshot, Transaction};
+use crate::error::{Error, ErrorKind};
+
+/// Save the network configuration and open a change
+///
+/// Copies every covered file with its metadata, durably. Until 'change-commit', 'change-rollback' and the
+/// next boot bring the saved state back. Fails with status 3 where a change is open already.
+#[derive(Debug, clap::Args)]
+pub(super) struct BeginArgs {
+    /// What the change is for; 'status' shows it to whoever looks next
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Keep the configuration as it is now and close the change
+///
+/// Deletes the snapshot. Fails with status 3 where no change is open.
+#[derive(Debug, clap::Args)]
+pub(super) struct CommitArgs {}
+
+/// Bring the configuration back to what it was when the change began
+///
+/// Takes down what is new or changed, restores the files, brings up what was changed or deleted, the interface
+/// of your SSH session first, and closes the change. Interfaces whose files did not change are not touched. What
+/// is discarded goes to the archive, see 'history'. May be interrupted and run again. Status 4 says that the
+/// files are restored but an interface did not come up.
+#[derive(Debug, clap::Args)]
+pub(super) struct RollbackArgs {
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Roll back from the snapshot of netcf's own open change, /var/lib/netcf/network-snapshot
+    #[arg(long, conflicts_with = "dry_run")]
+    adopt_netcf: bool,
+}
+
+#[derive(Serialize)]
+struct Begun<'a> {
+    id: &'a str,
+    began: jiff::Timestamp,
+    config_dir: &'a std::path::Path,
+    files: usize,
+}
+
+/// Runs `change-begin`.
+pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done {
+    let host = &session.host;
+    let lock = host.state.lock("change-begin")?;
+    let (_open, snapshot) = Transaction::begin(
+        host,
+        &lock,
+        Begin {
+            reason: args.reason,
+        },
+    )?;
+    let manifest = &snapshot.manifest;
+    let is_file = |node: &Node| matches!(node, Node::File(_) | Node::Symlink(_));
+    let files = manifest
+        .entries
+        .iter()
+        .filter(|entry| is_file(&entry.node))
+        .count();
+    let config_dir = host.scope.config_dir.as_path();
+    output.json(&Begun {
+        id: &manifest.id,
+        began: manifest.began,
+        config_dir,
+        files,
+    });
+    let id = output.paint(Tone::Strong, &manifest.id);
+    let saved = count(files, "file");
+    output.say(format!(
+        "Change {id} is open. {saved} of {} saved.",
+        config_dir.display()
+    ));
+    output
+        .say("Keep what you do now with 'ncf change-commit', undo it with 'ncf change-rollback'.");
+    output.say("If the machine reboots before you commit, it is undone at boot.");
+    Ok(None)
+}
+
+#[derive(Serialize)]
+struct Committed {
+    committed: bool,
+}
+
+/// Runs `change-commit`.
+pub(super) fn commit(_args: &CommitArgs, session: &Session, output: &Output) -> Done {
+    let lock = session.host.state.lock("change-commit")?;
+    Transaction::open(&session.host, &lock)?.commit(&session.host)?;
+    output.json(&Committed { committed: true });
+    output.say("The change is committed: the configuration stays as it is now.");
+    Ok(None)
+}
+
+/// Runs `change-rollback`.
+pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) -> Done {
+    let host = &session.host;
+    if args.dry_run {
+        return dry_run(session, output);
+    }
+    let lock = host.state.lock("change-rollback")?;
+    let open = if args.adopt_netcf {
+        let (open, complete) = netcf::adopt(host, &lock)?;
+        if !complete {
+            let what = "netcf had not finished its snapshot: files that it does not have are left as they are";
+            output.warn(&Error::failed(what));
+        }
+        open
+    } else {
+        Transaction::open(host, &lock)?
+    };
+    let report = open.rollback(host, Bounce::Changed, &mut |step| print_step(output, step))?;
+    Ok(print_report(&report, output))
+}
+
+fn dry_run(session: &Session, output: &Output) -> Done {
+    let host = &session.host;
+    let Some(snapshot) = Snapshot::of_open_change(host)? else {
+        return Err(Error::state("no change is open")
+            .hint("'ncf change-begin' opens one")
+            .into());
+    };
+    snapshot.verify()?;
+    let difference = plan(host, &snapshot, Depth::Thorough)?;
+    let bounces = match host.applier.name() {
+        "none" => Bounces::default(),
+        _ => difference.rollback_bounces(),
+    };
+    let actions = actions(&difference.changes, &bounces);
+    let views: Vec<_> = actions.iter().map(ActionView::from).collect();
+    print_plan(&views, "A rollback", output);
+    if host.applier.name() == "none" {
+        say_by_hand(&difference.rollback_bounces(), output);
+    }
+    Ok(None)
+}
+
+#[derive(Serialize)]
+struct Plan<'a> {
+    actions: &'a [ActionView],
+}
+
+/// Prints a plan that is not carried out.
+pub(super) fn print_plan(actions: &[ActionView], whose: &str, output: &Output) {
+    output.json(&Plan { actions });
+    if actions.is_empty() {
+        output.print(format!("{whose} would do nothing: nothing has changed."));
+        return;
+    }
+    output.print(format!("{whose} would, in this order:"));
+    for action in actions {
+        output.print(action.line());
+    }
+}
+
+/// Says which interfaces are left to the operator.
+pub(super) fn say_by_hand(bounces: &Bounces, output: &Output) {
+    if *bounces != Bounces::default() {
+        output.say("Interfaces are left alone (applier: none). By hand, this would be:");
+        output.say(format!("  ifdown   {}", names(&bounces.down)));
+        output.say(format!("  ifup     {}", names(&bounces.up)));
+    }
+}
+
+/// Prints a step as it ends.
+pub(super) fn print_step(output: &Output, step: &StepReport) {
+    let seconds = step.took.as_secs_f64();
+    match &step.result {
+        Ok(()) => {
+            let done = output.paint(Tone::Good, "done");
+            output.say(format!(
+                "  {:8} {:15} {done} ({seconds:.1} s)",
+                op(step.verb),
+                step.name
+            ));
+        }
+        Err(error) => {
+            let failed = output.paint(Tone::Bad, "FAILED");
+            let name = step.name.to_string();
+            output.print(format!(
+                "  {:8} {name:15} {failed}: {}",
+                op(step.verb),
+                error.one_line()
+            ));
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RolledBack<'a> {
+    id: &'a str,
+    restored: bool,
+    changes: Vec<ChangeView>,
+    interfaces: Vec<StepView>,
+    put_back: Vec<String>,
+    moved_aside: &'a [String],
+    warnings: Vec<String>,
+    errors: Vec<String>,
+    archive: Option<&'a str>,
+}
+
+/// Prints what a rollback did, and returns what that comes to.
+pub(super) fn print_report(report: &RollbackReport, output: &Output) -> Option<ErrorKind> {
+    let texts = |errors: &[Error]| errors.iter().map(Error::one_line).collect::<Vec<_>>();
+    let steps = || report.interfaces.iter().chain(&report.mended.revived);
+    output.json(&RolledBack {
+        id: &report.id,
+        restored: report.is_restored(),
+        changes: report.changes.iter().map(ChangeView::from).collect(),
+        interfaces: steps().map(StepView::from).collect(),
+        put_back: report
+            .mended
+            .put_back
+            .iter()
+            .map(|port| port.port.to_string())
+            .collect(),
+        moved_aside: &report.moved_aside,
+        warnings: texts(&report.warnings),
+        errors: report
+            .errors
+            .iter()
+            .chain(&report.mended.errors)
+            .map(Error::one_line)
+            .collect(),
+        archive: report.archive.as_deref(),
+    });
+    for line in mended_lines(&report.mended) {
+        output.say(line);
+    }
+    for name in &report.moved_aside {
+        output.say(format!(
+            "A directory stood where a file belongs; it is now called {name}."
+        ));
+    }
+    if let Some(bounces) = &report.not_bounced {
+        say_by_hand(bounces, output);
+    }
+    for warning in report.warnings.iter().chain(&report.mended.errors) {
+        output.warn(warning);
+    }
+    for error in &report.errors {
+        output.warn(error);
+    }
+    conclude(report, output)
+}
+
+fn conclude(report: &RollbackReport, output: &Output) -> Option<ErrorKind> {
+    let began = local(report.began);
+    if !report.is_restored() {
+        let failed = count(report.errors.len(), "error");
+        output.print(format!(
+            "Not everything is restored ({failed}). The change is still open: mend the cause and run \
+             'ncf change-rollback' again."
+        ));
+        return Some(ErrorKind::Failed);
+    }
+    let files = count(report.changes.len(), "file");
+    let id = output.paint(Tone::Strong, &report.id);
+    match &report.archive {
+        None => output.say(format!(
+            "Change {id} is closed. Nothing differed from the snapshot of {began}."
+        )),
+        Some(_) => output.say(format!(
+            "Change {id} is rolled back: {files} as of {began}."
+        )),
+    }
+    if report.archive.is_some() {
+        output.say(format!(
+            "What was discarded: 'ncf history show {}'.",
+            report.id
+        ));
+    }
+    if report.is_clean() {
+        return None;
+    }
+    output.print("The configuration is restored, but not everything worked: see above.");
+    Some(ErrorKind::Partial)
+}

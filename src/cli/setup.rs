@@ -1,0 +1,97 @@
+//! From what was typed to the host that it means.
+
+use std::path::{Path, PathBuf};
+
+use super::{Applier as Choice, Globals};
+use crate::apply::Applier;
+use crate::apply::builtin::Builtin;
+use crate::apply::none::NoApplier;
+use crate::apply::system::System;
+use crate::change::host::Host;
+use crate::error::{Context, Error, Result};
+use crate::iface::backend::Backend as _;
+use crate::iface::network_scripts::NetworkScripts;
+use crate::state::StateDir;
+use crate::sys::conf::{self, ApplierChoice, Conf};
+use crate::sys::root::Root;
+use crate::sys::session::Who;
+
+const STATE_DIR: &str = "/var/lib/ncf";
+
+/// What a command works with.
+pub(super) struct Session {
+    pub(super) host: Host,
+}
+
+impl Session {
+    /// Opens the root and reads the settings. Nothing is locked, made or changed yet.
+    pub(super) fn open(globals: &Globals) -> Result<Self> {
+        let root = Root::open(&globals.root)?;
+        let conf = settings(globals, &root)?;
+        let applier = applier(globals, &root, &conf)?;
+        let state = StateDir::new(state_dir(globals, &root)?);
+        let backend = NetworkScripts;
+        let mut scope = backend.scope();
+        scope
+            .files
+            .extend(conf.include.iter().map(|include| include.path().to_owned()));
+        let who = Who::present();
+        let keep = conf.history.keep;
+        let host = Host {
+            root,
+            state,
+            backend: Box::new(backend),
+            scope,
+            applier,
+            keep,
+            who,
+        };
+        Ok(Self { host })
+    }
+}
+
+fn settings(globals: &Globals, root: &Root) -> Result<Conf> {
+    let Some(path) = &globals.config else {
+        return conf::load(&root.host_path(Path::new(conf::DEFAULT_PATH)));
+    };
+    if !path.exists() {
+        let message = format!("the configuration file {} does not exist", path.display());
+        return Err(Error::usage(message).hint("--config or NCF_CONFIG names it"));
+    }
+    conf::load(path)
+}
+
+fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Result<Box<dyn Applier>> {
+    let choice = match globals.applier {
+        Some(Choice::Auto) => ApplierChoice::Auto,
+        Some(Choice::System) => ApplierChoice::System,
+        Some(Choice::Builtin) => ApplierChoice::Builtin,
+        Some(Choice::None) => ApplierChoice::None,
+        // The interfaces of the running system are not those of a tree somewhere in it.
+        None if !root.is_host() => ApplierChoice::None,
+        None => conf.apply.applier,
+    };
+    let path = std::env::var("PATH").unwrap_or_default();
+    Ok(match choice {
+        ApplierChoice::System => Box::new(System::configured(&conf.apply, &path)?),
+        ApplierChoice::Auto => match System::configured(&conf.apply, &path) {
+            Ok(system) => Box::new(system),
+            Err(_) => Box::new(Builtin),
+        },
+        ApplierChoice::Builtin => Box::new(Builtin),
+        ApplierChoice::None => Box::new(NoApplier),
+    })
+}
+
+/// Where state is kept: as typed, or in the root, its links followed as far as there is something.
+fn state_dir(globals: &Globals, root: &Root) -> Result<PathBuf> {
+    if let Some(path) = &globals.state_dir {
+        return std::path::absolute(path)
+            .context(|| format!("cannot use the state directory {}", path.display()));
+    }
+    let inside = Path::new(STATE_DIR);
+    let resolved = root
+        .resolve(inside)
+        .or_else(|_| root.resolve_parent(inside));
+    Ok(root.host_path(&resolved.unwrap_or_else(|_| inside.to_owned())))
+}
