@@ -70,6 +70,8 @@ pub(super) enum Action {
 pub struct File {
     pub(super) bytes: Vec<u8>,
     pub(super) statements: Vec<Statement>,
+    /// Where the ends of lines are.
+    newlines: Vec<usize>,
 }
 
 impl File {
@@ -78,6 +80,9 @@ impl File {
         Self {
             bytes: bytes.to_vec(),
             statements: Parser::new(bytes).run(),
+            newlines: (0..bytes.len())
+                .filter(|at| bytes.get(*at) == Some(&b'\n'))
+                .collect(),
         }
     }
 
@@ -155,8 +160,7 @@ impl File {
 
     /// The line that the byte at `position` is on, counted from 1.
     fn line_of(&self, position: usize) -> usize {
-        let before = self.bytes.get(..position).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.newlines.partition_point(|newline| *newline < position)
     }
 }
 
