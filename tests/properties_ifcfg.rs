@@ -50,6 +50,13 @@ fn answer(path: &Path) -> Option<Vec<u8>> {
     said.split_first().map(|(_, value)| value.to_vec())
 }
 
+/// Whether no comparison can be made: an expansion that fails ends the file, and quotations with a dollar sign are
+/// bash's alone.
+fn is_beyond(shell: &str, file: &[u8]) -> bool {
+    let has = |text: &[u8]| file.windows(text.len()).any(|window| window == text);
+    has(b"${") || has(b"$((") || shell == "/bin/sh" && (has(b"$'") || has(b"$\"") || has(b"$\\"))
+}
+
 /// Compares what is known of `$A` without executing anything with what the shell says. Says how many
 /// samples had a known value.
 fn compare(shell: &str, files: &[Vec<u8>]) -> Result<usize, TestCaseError> {
@@ -57,7 +64,7 @@ fn compare(shell: &str, files: &[Vec<u8>]) -> Result<usize, TestCaseError> {
     for (file, said) in files.iter().zip(ask(shell, files)) {
         let parsed = File::parse(file);
         prop_assert_eq!(&parsed.to_bytes(), file);
-        if !parsed.code().is_empty() {
+        if !parsed.code().is_empty() || is_beyond(shell, file) {
             continue;
         }
         let ours = match parsed.get("A").map(|value| value.content) {

@@ -11,8 +11,8 @@ use super::word;
 pub enum Content {
     /// These bytes, whatever the host's state. They need not be UTF-8.
     Static(Vec<u8>),
-    /// Unknown without executing something: a variable, a command, arithmetic, a home directory, an
-    /// array. Holds the value as the file has it.
+    /// Unknown without executing something: a variable, a command, arithmetic, a home directory.
+    /// Holds the value as the file has it. (An expansion that fails, as `${X?}` may, even ends the file there.)
     Dynamic(Vec<u8>),
 }
 
@@ -314,7 +314,6 @@ mod tests {
             "a:~",
             "$\"x\"",
             "$[1]",
-            "(1 2)",
             "\"$(echo \")\")\"",
         ] {
             let file = format!("A={raw}\nB=after\n");
@@ -336,6 +335,8 @@ mod tests {
             ". /etc/x",
             "true &&\nA=1",
             "A=1 &",
+            "A=(1 2)",
+            "A=(\nA=1\n)",
             "(A=1)",
             "(\nA=1\n)",
             "cat <<EOF\nA=1\nEOF",
