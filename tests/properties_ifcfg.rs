@@ -50,11 +50,11 @@ fn answer(path: &Path) -> Option<Vec<u8>> {
     said.split_first().map(|(_, value)| value.to_vec())
 }
 
-/// Whether no comparison can be made: an expansion that fails ends the file, and quotations with a dollar sign are
+/// Whether no comparison can be made: an expansion that fails or is malformed ends the file, and quotations with a dollar sign are
 /// bash's alone.
 fn is_beyond(shell: &str, file: &[u8]) -> bool {
     let has = |text: &[u8]| file.windows(text.len()).any(|window| window == text);
-    has(b"${") || has(b"$((") || shell == "/bin/sh" && (has(b"$'") || has(b"$\"") || has(b"$\\"))
+    has(b"${") || has(b"$(") || shell == "/bin/sh" && (has(b"$'") || has(b"$\"") || has(b"$\\"))
 }
 
 /// Compares what is known of `$A` without executing anything with what the shell says. Says how many
