@@ -11,8 +11,8 @@ use super::word;
 pub enum Content {
     /// These bytes, whatever the host's state. They need not be UTF-8.
     Static(Vec<u8>),
-    /// Unknown without executing something: a variable, a command, arithmetic, a home directory, an
-    /// array. Holds the value as the file has it.
+    /// Unknown without executing something: a variable, a command, arithmetic, a home directory.
+    /// Holds the value as the file has it. (An expansion that fails, as `${X?}` may, even ends the file there.)
     Dynamic(Vec<u8>),
 }
 
@@ -70,6 +70,8 @@ pub(super) enum Action {
 pub struct File {
     pub(super) bytes: Vec<u8>,
     pub(super) statements: Vec<Statement>,
+    /// Where the ends of lines are.
+    newlines: Vec<usize>,
 }
 
 impl File {
@@ -78,6 +80,9 @@ impl File {
         Self {
             bytes: bytes.to_vec(),
             statements: Parser::new(bytes).run(),
+            newlines: (0..bytes.len())
+                .filter(|at| bytes.get(*at) == Some(&b'\n'))
+                .collect(),
         }
     }
 
@@ -155,8 +160,7 @@ impl File {
 
     /// The line that the byte at `position` is on, counted from 1.
     fn line_of(&self, position: usize) -> usize {
-        let before = self.bytes.get(..position).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.newlines.partition_point(|newline| *newline < position)
     }
 }
 
@@ -310,7 +314,6 @@ mod tests {
             "a:~",
             "$\"x\"",
             "$[1]",
-            "(1 2)",
             "\"$(echo \")\")\"",
         ] {
             let file = format!("A={raw}\nB=after\n");
@@ -332,6 +335,8 @@ mod tests {
             ". /etc/x",
             "true &&\nA=1",
             "A=1 &",
+            "A=(1 2)",
+            "A=(\nA=1\n)",
             "(A=1)",
             "(\nA=1\n)",
             "cat <<EOF\nA=1\nEOF",

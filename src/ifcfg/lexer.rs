@@ -234,22 +234,15 @@ impl<'a> Lexer<'a> {
         }
         self.cursor.advance(length + if append { 2 } else { 1 });
         let value = self.cursor.pos();
-        let text = if self.at_open() {
-            // An array: `KEY=(a b)`.
-            self.cursor.advance(1);
-            skip::balanced(&mut self.cursor, b'(', b')', false, 0)?;
-            word::scan(&mut self.cursor)?;
-            None
-        } else {
-            Some(word::scan(&mut self.cursor)?)
-        };
+        // `KEY=(a b)` is an array to bash and an error to sh: the parenthesis is left to be reported as code.
+        let text = word::scan(&mut self.cursor)?;
         Ok(TokenKind::Assignment(Assignment {
             word: start..self.cursor.pos(),
             key: key.to_vec(),
             append,
             value: value..self.cursor.pos(),
-            braces: text.as_ref().is_some_and(|text| text.braces),
-            text: text.and_then(|text| text.bytes),
+            braces: text.braces,
+            text: text.bytes,
         }))
     }
 }

@@ -74,8 +74,11 @@ impl Scanner {
             match byte {
                 b'\\' => {
                     self.quoted = true;
-                    // At the very end of a file the backslash stands for itself.
-                    self.push(cursor.bump().unwrap_or(b'\\'));
+                    match cursor.bump() {
+                        Some(next) => self.push(next),
+                        // At the very end of a file bash sometimes keeps it and sometimes does not.
+                        None => self.is_static = false,
+                    }
                 }
                 b'\'' => self.single(cursor)?,
                 b'"' => self.double(cursor)?,
@@ -234,20 +237,15 @@ impl Scanner {
     /// `\cx`, a control character.
     fn control(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Unterminated> {
         match cursor.bump() {
-            None => Err(Unterminated),
+            None | Some(b'\'') => Err(Unterminated),
             Some(letter) if letter.is_ascii_alphabetic() => {
                 self.push(letter & 0x1f);
                 Ok(())
             }
             // Versions of bash differ in the others; only the end of the word matters here.
-            Some(b'\\') => {
+            Some(other) => {
                 self.is_static = false;
-                cursor.advance(1);
-                Ok(())
-            }
-            Some(b'\'') => Err(Unterminated),
-            Some(_) => {
-                self.is_static = false;
+                cursor.advance(usize::from(other == b'\\'));
                 Ok(())
             }
         }

@@ -107,8 +107,8 @@ fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<De
     let mut desired = Desired {
         name: name.clone(),
         kind: link::kind(name, config, files)?,
-        hwaddr: config.parsed("HWADDR", |text| link::mac(text))?,
-        mac: config.parsed("MACADDR", |text| link::mac(text))?,
+        hwaddr: config.parsed("HWADDR", link::mac)?,
+        mac: config.parsed("MACADDR", link::mac)?,
         mtu: config.parsed("MTU", link::mtu)?,
         bridge: config.parsed("BRIDGE", link::interface)?,
         addresses: Vec::new(),

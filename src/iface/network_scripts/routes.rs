@@ -43,7 +43,7 @@ pub(super) fn of(
             };
             let path = config::path_of(&file);
             for route in files_routes::parse(&path, &bytes, family)? {
-                let route = of_file(name, &path, route)?;
+                let route = of_file(name, &path, &route)?;
                 if with_ipv6 || family == Family::V4 {
                     replace(&mut routes, route);
                 }
@@ -153,7 +153,7 @@ fn default_ipv6(name: &InterfaceName, config: &Config) -> Result<Option<Route>> 
 }
 
 /// A route of a file, which must go through `name`.
-fn of_file(name: &InterfaceName, path: &str, route: files_routes::Route) -> Result<Route> {
+fn of_file(name: &InterfaceName, path: &str, route: &files_routes::Route) -> Result<Route> {
     if let Some(device) = &route.device
         && device.device() != name.device()
     {
