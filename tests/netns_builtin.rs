@@ -125,7 +125,8 @@ fn up_changes_nothing(desired: &Desired) {
     settle();
     let before = dump();
     assert!(before.contains("carrier_changes"));
-    up(desired);
+    let events = support::netns::events(|| up(desired));
+    assert_eq!(events, [""; 0]);
     assert_eq!(before, dump());
 }
 

@@ -4,9 +4,9 @@
 //! to the new one, and the kernel removes the namespace with its last user. So tests run side by side, and none
 //! can touch the host's network. A second namespace, for the far end of a wire, is another such thread.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -143,6 +143,54 @@ pub fn settle() {
         thread::sleep(Duration::from_millis(1100));
     }
     panic!("the network does not settle: {last}");
+}
+
+/// What the kernel reports of links, addresses and routes while `act` runs, a line an event. A comparison of
+/// before and after would not see what is removed and added again.
+pub fn events(act: impl FnOnce()) -> Vec<String> {
+    let mut monitor = Command::new("ip")
+        .args(["-o", "monitor", "link", "address", "route"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ip runs");
+    let output = BufReader::new(monitor.stdout.take().expect("it is piped"));
+    let (report, reports) = channel();
+    let reader = thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            if report.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    // Marks show that it listens, and where the events of `act` end.
+    let mark = |address: &str| {
+        ip(&format!("address add {address} dev lo"));
+        ip(&format!("address del {address} dev lo"));
+    };
+    loop {
+        mark("127.9.9.8/32");
+        if reports.recv_timeout(Duration::from_millis(100)).is_ok() {
+            break;
+        }
+    }
+    act();
+    mark("127.9.9.9/32");
+    let mut events = Vec::new();
+    loop {
+        let line = reports
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the mark is reported");
+        if line.contains("127.9.9.9") {
+            break;
+        }
+        if !line.contains("127.9.9.8") {
+            events.push(line);
+        }
+    }
+    monitor.kill().expect("it runs");
+    monitor.wait().expect("it ends");
+    reader.join().expect("it only reads");
+    events
 }
 
 /// Whether `to` answers a ping from this namespace.
