@@ -40,16 +40,20 @@ fn commit() {
 
 #[test]
 fn rollback() {
-    sweep_over("change-rollback", begin_and_edit, |host, sides, ran, fault| {
-        recover_rollback("change-rollback", host, sides, ran, fault)
-    });
+    sweep_over(
+        "change-rollback",
+        begin_and_edit,
+        |host, sides, ran, fault| recover_rollback("change-rollback", host, sides, ran, fault),
+    );
 }
 
 #[test]
 fn boot_rollback() {
-    sweep_over("boot-rollback", begin_and_edit, |host, sides, ran, fault| {
-        recover_rollback("boot-rollback", host, sides, ran, fault)
-    });
+    sweep_over(
+        "boot-rollback",
+        begin_and_edit,
+        |host, sides, ran, fault| recover_rollback("boot-rollback", host, sides, ran, fault),
+    );
 }
 
 /// Tries `command` with each fault at each point until one run gets through.
@@ -72,14 +76,27 @@ fn sweep_over(
     let mut tried = Vec::new();
     for fault in Fault::ALL {
         let mut points = 0;
-        for call in &calls {
+        for (call, changes) in &calls {
             for number in 1.. {
+                // To be killed before what only looks is to be killed before what comes next.
+                if fault == Fault::Kill && changes.get(number - 1) == Some(&false) {
+                    continue;
+                }
                 let (host, sides) = fresh();
-                let point = Point { call: call.clone(), number, fault };
+                let point = Point {
+                    call: call.clone(),
+                    number,
+                    fault,
+                };
                 let (ran, fired) = sweep::run(&host.command(&[command]), &point);
-                let verdict = judge(&ran, fired, fault).and_then(|()| recover(&host, &sides, &ran, fault));
+                let verdict =
+                    judge(&ran, fired, fault).and_then(|()| recover(&host, &sides, &ran, fault));
                 if let Err(why) = verdict {
-                    let _ = writeln!(violations, "{call} {number} {}: {why}\n  {ran:?}", fault.name());
+                    let _ = writeln!(
+                        violations,
+                        "{call} {number} {}: {why}\n  {ran:?}",
+                        fault.name()
+                    );
                 }
                 if !fired {
                     break;
@@ -89,14 +106,22 @@ fn sweep_over(
         }
         tried.push(format!("{points} with {}", fault.name()));
     }
-    need::say(&format!("crash sweep of {command}: {} points of {}", tried.join(", "), calls.join(" ")));
+    let names: Vec<_> = calls.into_keys().collect();
+    need::say(&format!(
+        "crash sweep of {command}: {}; points are {}",
+        tried.join(", "),
+        names.join(" ")
+    ));
     assert!(violations.is_empty(), "{violations}");
 }
 
 fn judge(ran: &Ran, fired: bool, fault: Fault) -> Verdict {
     require(!ran.stderr.contains("panicked"), "it panicked")?;
     require(fired || ran.status == Some(0), "it failed by itself")?;
-    require(fault != Fault::Kill || !fired || ran.status != Some(0), "killed, and yet a success")
+    require(
+        fault != Fault::Kill || !fired || ran.status != Some(0),
+        "killed, and yet a success",
+    )
 }
 
 fn require(good: bool, what: &str) -> Verdict {
@@ -106,34 +131,55 @@ fn require(good: bool, what: &str) -> Verdict {
 /// Runs ncf once more; what it should come to is success.
 fn again(host: &Host, arguments: &[&str]) -> Verdict {
     let ran = host.ncf(arguments);
-    require(ran.status == Some(0), &format!("then {arguments:?}: {ran:?}"))
+    require(
+        ran.status == Some(0),
+        &format!("then {arguments:?}: {ran:?}"),
+    )
 }
 
 fn same(host: &Host, wanted: &Picture, when: &str) -> Verdict {
     let differences = wanted.differences(&host.picture());
-    require(differences.is_empty(), &format!("{when}; wanted and found:\n{differences}"))
+    require(
+        differences.is_empty(),
+        &format!("{when}; wanted and found:\n{differences}"),
+    )
 }
 
 fn edit_nothing(host: &Host) -> Sides {
     let before = host.picture();
-    Sides { after: before.clone(), before }
+    Sides {
+        after: before.clone(),
+        before,
+    }
 }
 
 fn begin_and_edit(host: &Host) -> Sides {
     let before = host.picture();
     host.done(&["change-begin"]);
     edit(host);
-    Sides { before, after: host.picture() }
+    Sides {
+        before,
+        after: host.picture(),
+    }
 }
 
 /// A begin leaves the tree alone and a change that is open and whole, or none and nothing else.
 fn recover_begin(host: &Host, sides: &Sides, ran: &Ran, fault: Fault) -> Verdict {
     same(host, &sides.before, "begin has changed the tree")?;
     let succeeded = ran.status == Some(0);
-    require(host.is_open() || !succeeded, "a success, and no change is open")?;
+    require(
+        host.is_open() || !succeeded,
+        "a success, and no change is open",
+    )?;
     if fault != Fault::Kill {
-        require(host.is_open() == succeeded, "a failure, and a change is open")?;
-        let half_made = host.state_names().iter().any(|name| name.starts_with(".begin-"));
+        require(
+            host.is_open() == succeeded,
+            "a failure, and a change is open",
+        )?;
+        let half_made = host
+            .state_names()
+            .iter()
+            .any(|name| name.starts_with(".begin-"));
         require(!half_made, "a failed begin has left something behind")?;
     }
     if !host.is_open() {
@@ -179,14 +225,21 @@ fn recover_rollback(command: &str, host: &Host, sides: &Sides, ran: &Ran, _: Fau
 fn closed(host: &Host) -> Verdict {
     let known = ["archive", "lock"];
     let names = host.state_names();
-    let left: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
-    require(left.is_empty(), &format!("left in the state directory: {left:?}"))
+    let left: Vec<_> = names
+        .iter()
+        .filter(|name| !known.contains(&name.as_str()))
+        .collect();
+    require(
+        left.is_empty(),
+        &format!("left in the state directory: {left:?}"),
+    )
 }
 
 /// The names of the fixture that are no plain text.
 fn strange(host: &Host) -> std::path::PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
-    host.config().join(std::ffi::OsStr::from_bytes(b"ifcfg-\xff\n"))
+    host.config()
+        .join(std::ffi::OsStr::from_bytes(b"ifcfg-\xff\n"))
 }
 
 fn label(path: &Path, name: &str, value: &str) {
@@ -200,8 +253,17 @@ fn fixture(host: &Host) {
     fs::create_dir_all(&outside).unwrap();
     fs::create_dir(config.join("sub")).unwrap();
     for name in [
-        "ifcfg-changed", "ifcfg-removed", "ifcfg-mode", "ifcfg-label", "route-pair", "ifcfg-file", "rule-time",
-        "sub/ifcfg-deep", "ifup-local",
+        "ifcfg-changed",
+        "ifcfg-removed",
+        "ifcfg-mode",
+        "ifcfg-label",
+        "route-pair",
+        "ifcfg-file",
+        "ifcfg-directory",
+        "ifcfg-untouched",
+        "rule-time",
+        "sub/ifcfg-deep",
+        "ifup-local",
     ] {
         host.write(name, &format!("DEVICE={name}\n"));
     }
@@ -215,7 +277,11 @@ fn fixture(host: &Host) {
     symlink("../../../srv/net/target", config.join("ifcfg-outside")).unwrap();
     symlink("../../../srv/net/later", config.join("ifcfg-dangling")).unwrap();
     label(&config.join("ifcfg-label"), "user.note", "one");
-    label(&config.join("ifcfg-label"), "security.selinux", "system_u:object_r:net_conf_t:s0");
+    label(
+        &config.join("ifcfg-label"),
+        "security.selinux",
+        "system_u:object_r:net_conf_t:s0",
+    );
     label(&config.join("ifcfg-inside"), "trusted.note", "a link's own");
     label(&config.join("sub"), "user.note", "one");
 }
@@ -229,9 +295,17 @@ fn edit(host: &Host) {
     host.write("ifcfg-added", "DEVICE=new\n");
     fs::create_dir(config.join("new")).unwrap();
     host.write("new/ifcfg-new", "DEVICE=new\n");
-    fs::set_permissions(config.join("ifcfg-mode"), fs::Permissions::from_mode(0o4600)).unwrap();
+    fs::set_permissions(
+        config.join("ifcfg-mode"),
+        fs::Permissions::from_mode(0o4600),
+    )
+    .unwrap();
     chown(config.join("ifcfg-mode"), Some(1), Some(1)).unwrap();
-    label(&config.join("ifcfg-label"), "security.selinux", "system_u:object_r:unlabeled_t:s0");
+    label(
+        &config.join("ifcfg-label"),
+        "security.selinux",
+        "system_u:object_r:unlabeled_t:s0",
+    );
     label(&config.join("ifcfg-label"), "user.more", "two");
     xattr::remove(config.join("ifcfg-label"), "user.note").unwrap();
     fs::remove_file(config.join("route-pair2")).unwrap();
@@ -241,11 +315,21 @@ fn edit(host: &Host) {
     symlink("ifcfg-mode", config.join("ifcfg-inside")).unwrap();
     fs::write(outside.join("target"), "DEVICE=eth5\n").unwrap();
     fs::write(outside.join("later"), "DEVICE=eth6\n").unwrap();
-    let time = fs::File::options().write(true).open(config.join("rule-time")).unwrap();
+    let time = fs::File::options()
+        .write(true)
+        .open(config.join("rule-time"))
+        .unwrap();
     time.set_modified(std::time::UNIX_EPOCH).unwrap();
     fs::set_permissions(config.join("sub"), fs::Permissions::from_mode(0o700)).unwrap();
     xattr::remove(config.join("sub"), "user.note").unwrap();
     host.write("sub/ifcfg-deep", "DEVICE=deeper\n");
     fs::write(strange(host), "DEVICE=eth8\n").unwrap();
     fs::write(host.path("etc/sysconfig/network"), "NETWORKING=no\n").unwrap();
+    for name in ["ifcfg-directory", "ifcfg-file"] {
+        fs::remove_file(config.join(name)).unwrap();
+    }
+    fs::create_dir(config.join("ifcfg-directory")).unwrap();
+    symlink("ifcfg-mode", config.join("ifcfg-file")).unwrap();
+    nix::unistd::mkfifo(&config.join("ifcfg-fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::hard_link(config.join("ifcfg-untouched"), config.join("ifcfg-twin")).unwrap();
 }

@@ -6,10 +6,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::FlockArg;
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ const NOTE_LIMIT: u64 = 4096;
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    _file: Flock<File>,
+    _file: File,
 }
 
 /// Who holds the lock.
@@ -39,7 +41,7 @@ impl Lock {
     /// Fails with [`crate::ErrorKind::State`] and the holder's name where another process has it.
     pub fn take(path: &Path, command: &str) -> Result<Self> {
         let failed = || format!("cannot lock {}", path.display());
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -48,15 +50,25 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .context(failed)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
+        match try_flock(&file) {
+            Ok(()) => {
                 note_holder(&mut file, command);
                 Ok(Self { _file: file })
             }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => Err(busy(&mut file)),
-            Err((_, errno)) => Err(errno).context(failed),
+            Err(Errno::EWOULDBLOCK) => Err(busy(&mut file)),
+            Err(errno) => Err(errno).context(failed),
         }
     }
+}
+
+/// Closing the file unlocks it. nix's `Flock` unlocks it first, and panics where that fails: at the very end of
+/// a command that has done its work.
+#[allow(
+    deprecated,
+    reason = "File::try_lock is newer than the oldest compiler that this is to be built with"
+)]
+fn try_flock(file: &File) -> nix::Result<()> {
+    nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
 }
 
 /// Writes who holds the lock. It only informs others, so a full disk does not stop us.

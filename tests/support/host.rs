@@ -137,7 +137,11 @@ impl Ran {
     pub fn refused(&self, status: i32, words: &[&str]) {
         assert_eq!(self.status, Some(status), "{self:?}");
         for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "no {word:?} in: {}",
+                self.stderr
+            );
         }
         let hint = |line: &&str| !line.starts_with("hint: ");
         let lines: Vec<_> = self.stderr.lines().filter(hint).collect();
@@ -171,7 +175,13 @@ pub fn program() -> &'static Path {
 
 /// Takes away what the tester's own environment would tell ncf.
 pub fn isolate(command: &mut Command) {
-    for name in ["NCF_ROOT", "NCF_STATE_DIR", "NCF_CONFIG", "NCF_APPLIER", "SSH_CONNECTION"] {
+    for name in [
+        "NCF_ROOT",
+        "NCF_STATE_DIR",
+        "NCF_CONFIG",
+        "NCF_APPLIER",
+        "SSH_CONNECTION",
+    ] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());

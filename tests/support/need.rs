@@ -36,7 +36,12 @@ fn missing(root: bool, programs: &[&str]) -> Option<String> {
         return Some("this is not root; run it as root".to_owned());
     }
     let path = std::env::var("PATH").unwrap_or_default();
-    let found = |program: &str| path.split(':').any(|dir| Path::new(dir).join(program).exists());
+    let found = |program: &str| {
+        path.split(':')
+            .any(|dir| Path::new(dir).join(program).exists())
+    };
     let program = programs.iter().find(|program| !found(program))?;
-    Some(format!("there is no {program} here; 'tests/setup' installs it"))
+    Some(format!(
+        "there is no {program} here; 'tests/setup' installs it"
+    ))
 }

@@ -67,7 +67,11 @@ impl Picture {
     /// What differs from `other`, a line each; empty where nothing does.
     pub fn differences(&self, other: &Self) -> String {
         let mut text = String::new();
-        for path in self.0.keys().chain(other.0.keys().filter(|path| !self.0.contains_key(*path))) {
+        for path in self
+            .0
+            .keys()
+            .chain(other.0.keys().filter(|path| !self.0.contains_key(*path)))
+        {
             let (here, there) = (self.0.get(path), other.0.get(path));
             if here != there {
                 let _ = writeln!(text, "  {}:\n    {here:?}\n    {there:?}", path.display());
@@ -80,13 +84,20 @@ impl Picture {
     #[track_caller]
     pub fn assert_is(&self, wanted: &Self, when: &str) {
         let differences = wanted.differences(self);
-        assert!(differences.is_empty(), "{when}; wanted and found:\n{differences}");
+        assert!(
+            differences.is_empty(),
+            "{when}; wanted and found:\n{differences}"
+        );
     }
 
     /// The paths whose names contain `part`.
     pub fn named(&self, part: &str) -> Vec<&Path> {
         let contains = |path: &&PathBuf| path.to_string_lossy().contains(part);
-        self.0.keys().filter(contains).map(PathBuf::as_path).collect()
+        self.0
+            .keys()
+            .filter(contains)
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 
@@ -108,7 +119,11 @@ impl Thing {
             owner: (metadata.uid(), metadata.gid()),
             mtime: Some((metadata.mtime(), metadata.mtime_nsec())),
             xattrs: names.map(|name| (name.clone(), value(&name))).collect(),
-            content: if kind == "file" { fs::read(path).unwrap() } else { Vec::new() },
+            content: if kind == "file" {
+                fs::read(path).unwrap()
+            } else {
+                Vec::new()
+            },
             target: fs::read_link(path).ok(),
             one_with: None,
         }

@@ -1,6 +1,6 @@
 //! Runs of the program in which one system call fails, or is the last.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -9,12 +9,56 @@ use super::host::{Ran, isolate};
 /// System calls that change something on disk, and locking. Opening is among them, for it may create. ncf opens
 /// with `openat2` too, but only handles to paths.
 const CALLS: [&str; 50] = [
-    "open", "creat", "openat", "write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile",
-    "splice", "copy_file_range", "ftruncate", "truncate", "fallocate", "mkdir", "mkdirat", "rmdir", "mknod",
-    "mknodat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "link", "linkat", "symlink", "symlinkat",
-    "fsync", "fdatasync", "syncfs", "sync", "sync_file_range", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown",
-    "fchown", "lchown", "fchownat", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
-    "lremovexattr", "fremovexattr", "flock",
+    "open",
+    "creat",
+    "openat",
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "sendfile",
+    "splice",
+    "copy_file_range",
+    "ftruncate",
+    "truncate",
+    "fallocate",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "mknod",
+    "mknodat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "sync",
+    "sync_file_range",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "utimensat",
+    "futimesat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+    "flock",
 ];
 
 /// What happens at a system call.
@@ -49,23 +93,45 @@ pub struct Point {
     pub fault: Fault,
 }
 
-/// The names of those system calls that `command` makes and that change something.
-pub fn calls_of(command: &Command) -> Vec<String> {
-    let (ran, log) = traced(command, &CALLS.map(|call| format!("?{call}")).join(","), None);
+/// The system calls of `command` that may change something: for each name those that do, in order. Opening a file
+/// that is not created does not.
+pub fn calls_of(command: &Command) -> BTreeMap<String, Vec<bool>> {
+    let (ran, log) = traced(
+        command,
+        &CALLS.map(|call| format!("?{call}")).join(","),
+        None,
+    );
     assert_eq!(ran.status, Some(0), "{ran:?}");
-    // "1234 fsync(5) = 0", with strace's -f.
-    let name = |line: &str| {
-        let (_, call) = line.split_once(' ')?;
-        let (name, _) = call.trim_start().split_once('(')?;
-        Some(name.to_owned())
-    };
-    let names: BTreeSet<_> = log.lines().filter_map(name).collect();
-    names.into_iter().collect()
+    let mut calls: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+    for line in log.lines() {
+        // "1234 fsync(5) = 0", with strace's -f.
+        let call = line
+            .split_once(' ')
+            .map_or("", |(_, call)| call.trim_start());
+        if let Some((name, arguments)) = call.split_once('(') {
+            let changes = !name.starts_with("open") || arguments.contains("O_CREAT");
+            calls.entry(name.to_owned()).or_default().push(changes);
+        }
+    }
+    calls
+}
+
+/// Which of `command`'s system calls of the name `call`, from 1, is the first to have `part` in its arguments.
+pub fn number_of(command: &Command, call: &str, part: &str) -> usize {
+    let (_, log) = traced(command, call, None);
+    let calls = log.lines().filter(|line| line.contains(&format!(" {call}(")));
+    let found = calls.enumerate().find(|(_, line)| line.contains(part));
+    found.unwrap_or_else(|| panic!("no {call} of {part}: {log}")).0 + 1
 }
 
 /// Runs `command` with the fault at that point; and whether it came to that.
 pub fn run(command: &Command, point: &Point) -> (Ran, bool) {
-    let inject = format!("inject={}:{}:when={}", point.call, point.fault.name(), point.number);
+    let inject = format!(
+        "inject={}:{}:when={}",
+        point.call,
+        point.fault.name(),
+        point.number
+    );
     let (ran, log) = traced(command, &point.call, Some(&inject));
     let fired = match point.fault {
         Fault::Kill => ran.status.is_none(),

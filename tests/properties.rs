@@ -1,0 +1,189 @@
+//! Any edits between begin and rollback are undone whole, and any bytes in a state file are survived.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test's name says what it shows, and it fails by panicking"
+)]
+
+mod support;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use support::host::{Host, Ran};
+
+/// The names that edits choose from, by number: few, so that edits meet.
+const NAMES: [&[u8]; 12] = [
+    b"ifcfg-eth0",
+    b"ifcfg-eth1",
+    b"ifcfg-br0",
+    b"route-eth0",
+    b"route6-eth0",
+    b"rule-eth1",
+    b"keys-wlan0",
+    b"ifcfg-\xff\xfe",
+    b"ifcfg-with space\n",
+    b"sub/ifcfg-deep",
+    b"sub/route-deep",
+    b"ifcfg-dir/ifcfg-inside",
+];
+
+#[derive(Debug, Clone)]
+enum Edit {
+    Write(usize, Vec<u8>),
+    Append(usize, Vec<u8>),
+    Delete(usize),
+    Rename(usize, usize),
+    Mode(usize, u32),
+    Owner(usize, u32),
+    Touch(usize, u32, u32),
+    Label(usize, bool),
+    Link(usize, usize),
+    HardLink(usize, usize),
+    Unlink(usize),
+    Directory(usize),
+    Fifo(usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let name = || 0..NAMES.len();
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    prop_oneof![
+        (name(), bytes()).prop_map(|(name, bytes)| Edit::Write(name, bytes)),
+        (name(), bytes()).prop_map(|(name, bytes)| Edit::Append(name, bytes)),
+        name().prop_map(Edit::Delete),
+        (name(), name()).prop_map(|(from, to)| Edit::Rename(from, to)),
+        (name(), 0..0o10000_u32).prop_map(|(name, mode)| Edit::Mode(name, mode)),
+        (name(), 0..3_u32).prop_map(|(name, owner)| Edit::Owner(name, owner)),
+        (name(), any::<u32>(), 0..1_000_000_000_u32).prop_map(|(n, s, ns)| Edit::Touch(n, s, ns)),
+        (name(), any::<bool>()).prop_map(|(name, set)| Edit::Label(name, set)),
+        (name(), name()).prop_map(|(name, target)| Edit::Link(name, target)),
+        (name(), name()).prop_map(|(name, other)| Edit::HardLink(name, other)),
+        name().prop_map(Edit::Unlink),
+        name().prop_map(Edit::Directory),
+        name().prop_map(Edit::Fifo),
+    ]
+}
+
+fn path(host: &Host, name: usize) -> PathBuf {
+    let name = NAMES.get(name).copied().unwrap_or(b"ifcfg-eth0");
+    host.config().join(OsStr::from_bytes(name))
+}
+
+impl Edit {
+    /// Does it, as far as that is possible: an edit that the file system refuses is none.
+    fn apply(&self, host: &Host) -> io::Result<()> {
+        let at = |name: &usize| path(host, *name);
+        match self {
+            Self::Write(name, bytes) => write(&at(name), bytes, false),
+            Self::Append(name, bytes) => write(&at(name), bytes, true),
+            Self::Delete(name) => remove(&at(name)),
+            Self::Rename(from, to) => fs::rename(at(from), at(to)),
+            Self::Mode(name, mode) => fs::set_permissions(at(name), Permissions::from_mode(*mode | 0o200)),
+            Self::Owner(name, owner) => chown(at(name), Some(*owner), Some(*owner)),
+            Self::Touch(name, seconds, nanoseconds) => {
+                let time = UNIX_EPOCH + Duration::new(u64::from(*seconds), *nanoseconds);
+                File::open(regular(&at(name))?)?.set_times(FileTimes::new().set_modified(time))
+            }
+            Self::Label(name, true) => xattr::set(at(name), "user.note", b"edited"),
+            Self::Label(name, false) => xattr::remove(at(name), "user.note"),
+            Self::Link(name, target) => {
+                remove(&at(name))?;
+                symlink(at(target), at(name))
+            }
+            Self::HardLink(name, other) => {
+                regular(&at(other))?;
+                if name != other {
+                    remove(&at(name))?;
+                }
+                fs::hard_link(at(other), at(name))
+            }
+            Self::Unlink(name) => {
+                let content = fs::read(regular(&at(name))?)?;
+                fs::remove_file(at(name))?;
+                fs::write(at(name), content)
+            }
+            Self::Directory(name) => {
+                remove(&at(name))?;
+                fs::create_dir(at(name))
+            }
+            Self::Fifo(name) => {
+                remove(&at(name))?;
+                Ok(nix::unistd::mkfifo(&at(name), nix::sys::stat::Mode::S_IRWXU)?)
+            }
+        }
+    }
+}
+
+/// The path of a regular file, a link followed; never a FIFO, which would keep its opener waiting.
+fn regular(path: &Path) -> io::Result<&Path> {
+    if fs::metadata(path)?.is_file() {
+        Ok(path)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+fn write(path: &Path, bytes: &[u8], append: bool) -> io::Result<()> {
+    use io::Write as _;
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut options = File::options();
+    options.create(true).append(append).write(true).truncate(!append);
+    options.open(path)?.write_all(bytes)
+}
+
+/// Removes whatever is there; that nothing is there is fine.
+fn remove(path: &Path) -> io::Result<()> {
+    let gone = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match gone {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// A configuration made by edits of its own, without what a snapshot refuses.
+fn configured(setup: &[Edit]) -> Host {
+    let host = Host::new();
+    fs::create_dir(host.config().join("sub")).unwrap();
+    for name in ["ifcfg-eth0", "ifcfg-eth1", "route-eth0", "keys-wlan0", "sub/ifcfg-deep"] {
+        host.write(name, &format!("NAME={name}\n"));
+    }
+    for edit in setup.iter().filter(|edit| !matches!(edit, Edit::Fifo(_))) {
+        let _ = edit.apply(&host);
+    }
+    host
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_edits_are_undone(
+        setup in proptest::collection::vec(edit(), 0..8),
+        edits in proptest::collection::vec(edit(), 0..16),
+    ) {
+        let host = configured(&setup);
+        let before = host.picture();
+        host.done(&["change-begin"]);
+        for edit in &edits {
+            let _ = edit.apply(&host);
+        }
+        host.done(&["change-rollback"]);
+        host.picture().assert_is(&before, "after the rollback");
+        host.ncf(&["change-rollback"]).refused(3, &["no change is open"]);
+        host.picture().assert_is(&before, "after a second one");
+    }
+}
