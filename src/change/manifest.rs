@@ -267,11 +267,20 @@ fn write_json(dir: &Path, value: &impl Serialize, unsynced: &mut Unsynced) -> Re
     json.push(b'\n');
     let digest = format!("{}  {NAME}\n", hex(&Sha256::digest(&json)));
     for (name, content) in [(NAME, json.as_slice()), (DIGEST_NAME, digest.as_bytes())] {
-        let mut file = File::create_new(dir.join(name)).context(failed(name))?;
+        let mut file = create_private(&dir.join(name)).context(failed(name))?;
         file.write_all(content).context(failed(name))?;
         unsynced.push(file).context(failed(name))?;
     }
     Ok(())
+}
+
+fn create_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path) -> Result<T> {

@@ -98,7 +98,13 @@ impl Transaction<'_> {
     ///
     /// Fails with nothing changed where the snapshot is damaged or an interface could not be brought
     /// up by this applier. Otherwise what failed is in the report.
-    pub fn rollback(self, host: &Host, bounce: Bounce, watch: Watch<'_>) -> Result<RollbackReport> {
+    pub fn rollback(
+        self,
+        host: &Host,
+        bounce: Bounce,
+        _unbroken: &SignalGuard,
+        watch: Watch<'_>,
+    ) -> Result<RollbackReport> {
         let snapshot = self.snapshot()?;
         snapshot.verify()?;
         let mut warnings = Vec::new();
@@ -150,10 +156,9 @@ impl Run<'_, '_> {
             view: &self.difference.before,
             files: &saved,
         };
-        let prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
+        let mut prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
             error.hint("'--applier none' restores the files alone and bounces nothing")
         })?;
-        let _guard = SignalGuard::block()?;
         if let Err(error) = self.keep_discarded(&tree) {
             let what = "what is discarded is not kept in the archive";
             warnings.push(Error::failed(what).because(error));

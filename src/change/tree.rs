@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 use super::manifest::CoveredPath;
 use crate::error::{Context, Result};
 use crate::iface::backend::Scope;
-use crate::sys::node::Place;
+use crate::sys::node::{Kind, Place, Stat};
 use crate::sys::root::Root;
 
 /// Files that a restore makes beside those it replaces begin with this. No configuration system reads
@@ -131,12 +131,21 @@ impl<'a> Tree<'a> {
     pub fn covered(&self) -> Result<BTreeSet<CoveredPath>> {
         let mut found = BTreeSet::new();
         if self.config.is_some() {
-            found.insert(CoveredPath::config_dir());
             self.walk_config(&mut found)?;
         }
-        if self.scope.config_dir != self.config_dir {
-            // The configuration directory is a link, which a change may point elsewhere.
-            found.extend(self.existing(&self.scope.config_dir)?);
+        // Itself, whatever it is: a link that leads nowhere is none the less there.
+        found.extend(
+            self.existing(CoveredPath::config_dir())?
+                .map(|(path, _)| path),
+        );
+        if let Some(path) = CoveredPath::new(self.scope.config_dir.clone())
+            && self.scope.config_dir != self.config_dir
+        {
+            let found_link = self
+                .existing(path)?
+                .filter(|(_, stat)| stat.kind == Kind::Symlink);
+            // A change may point it elsewhere.
+            found.extend(found_link.map(|(path, _)| path));
         }
         for file in &self.scope.files {
             if let Some(pattern) = as_pattern(file) {
@@ -183,7 +192,8 @@ impl<'a> Tree<'a> {
 
     /// The file, or the directory with all that is in it.
     fn walk_file(&self, file: &Path, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
-        let Some(path) = self.existing(file)? else {
+        let path = CoveredPath::new(file.to_owned());
+        let Some((path, _)) = path.map(|path| self.existing(path)).transpose()?.flatten() else {
             return Ok(());
         };
         let host = self.root.host_path(file);
@@ -216,15 +226,12 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn existing(&self, file: &Path) -> Result<Option<CoveredPath>> {
-        let Some(path) = CoveredPath::new(file.to_owned()) else {
-            return Ok(None);
-        };
-        let failed = || format!("cannot look at {}", file.display());
+    fn existing(&self, path: CoveredPath) -> Result<Option<(CoveredPath, Stat)>> {
+        let failed = || format!("cannot look at {}", self.display(&path));
         let Some(place) = self.place(&path).context(failed)? else {
             return Ok(None);
         };
-        Ok(place.stat().context(failed)?.map(|_| path))
+        Ok(place.stat().context(failed)?.map(|stat| (path, stat)))
     }
 }
 
