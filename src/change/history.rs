@@ -175,7 +175,7 @@ pub fn put_back(
     let copies = archived.discarded_copies();
     super::transaction::verify(&discarded.entries, &copies)?;
     let manifest = &archived.snapshot.manifest;
-    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
+    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
     let changes = compare(
         &tree,
         &discarded.entries,

@@ -43,7 +43,7 @@ pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)>
         .is_none_or(|snapshot| snapshot.join("date").exists());
     if is_open(&dir)? {
         let manifest = Manifest::read(&dir)?;
-        if manifest.only.is_none() {
+        if !manifest.from_netcf {
             return Err(already_open(host));
         }
         settle(snapshot.as_deref(), &manifest.id)?;
@@ -82,9 +82,10 @@ fn settle(snapshot: Option<&Path>, id: &str) -> Result<()> {
 /// Makes a snapshot of ncf's in `staging` from that of netcf, durably.
 fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
     let failed = || format!("cannot write the snapshot in {}", staging.display());
-    let scope = Scope {
+    let mut scope = Scope {
         config_dir: PathBuf::from(SNAPSHOT),
-        prefixes: &PREFIXES,
+        prefixes: PREFIXES.map(str::to_owned).to_vec(),
+        subdirectories: false,
         files: Vec::new(),
     };
     let theirs = Tree::now(&host.root, &scope)?;
@@ -99,11 +100,11 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
     let copies = keep(&theirs, &paths, &copies_dir)?;
     let tree = Tree::now(&host.root, &host.scope)?;
     let entries = rebase(&tree, copies.entries, &copies_dir)?;
-    let only = PREFIXES
-        .iter()
-        .filter(|_| complete)
-        .map(|prefix| (*prefix).to_owned())
-        .collect();
+    scope.config_dir.clone_from(&host.scope.config_dir);
+    if !complete {
+        // What it does not have may have been there.
+        scope.prefixes.clear();
+    }
     let manifest = Manifest {
         format: FORMAT,
         id: id.to_owned(),
@@ -113,7 +114,8 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         reason: Some("taken over from netcf".to_owned()),
         operator_path: host.operator_path(),
         config_dir: tree.config_dir().to_owned(),
-        only: Some(only),
+        scope,
+        from_netcf: true,
         entries,
     };
     let mut unsynced: Unsynced = copies.unsynced;

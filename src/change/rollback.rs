@@ -137,7 +137,7 @@ struct Run<'a, 'l> {
 impl Run<'_, '_> {
     fn go(self, mut warnings: Vec<Error>, watch: Watch<'_>) -> Result<RollbackReport> {
         let manifest = &self.snapshot.manifest;
-        let tree = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
+        let tree = Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir)?;
         let wanted = self.difference.rollback_bounces();
         let by_hand = self.host.applier.name() == "none" && self.bounce == Bounce::Changed;
         let not_bounced = (by_hand && wanted != Bounces::default()).then(|| wanted.clone());
@@ -145,7 +145,9 @@ impl Run<'_, '_> {
             Bounce::Changed if !by_hand => wanted,
             _ => Bounces::default(),
         };
-        let present = Present(&tree);
+        // The backend reads files that a snapshot from netcf does not have.
+        let all = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
+        let present = Present(&all);
         let from = Side {
             view: &self.difference.now,
             files: &present,
@@ -271,20 +273,17 @@ impl Run<'_, '_> {
 
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
-        let again = Tree::at(
-            &self.host.root,
-            &self.host.scope,
-            &self.snapshot.manifest.config_dir,
-        )
-        .and_then(|tree| {
-            let manifest = &self.snapshot.manifest;
-            let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
-            Ok(differing
-                .into_iter()
-                .filter(|change| !is_left_directory(change))
-                .map(|change| tree.display(&change.path))
-                .collect::<Vec<_>>())
-        });
+        let manifest = &self.snapshot.manifest;
+        let again =
+            Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir).and_then(|tree| {
+                let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+                let differing = differing
+                    .into_iter()
+                    .filter(|change| !is_left_directory(change));
+                Ok(differing
+                    .map(|change| tree.display(&change.path))
+                    .collect::<Vec<_>>())
+            });
         match again {
             Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
                 let what = format!("still not as in the snapshot: {}", differing.join(", "));

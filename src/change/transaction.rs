@@ -169,7 +169,8 @@ impl<'l> Transaction<'l> {
             reason: begin.reason,
             operator_path: host.operator_path(),
             config_dir: tree.config_dir().to_owned(),
-            only: None,
+            scope: host.scope.clone(),
+            from_netcf: false,
             entries: Vec::new(),
         };
         let staging = host.state.beginning(&manifest.id);

@@ -159,7 +159,15 @@ impl<'a> Tree<'a> {
 
     fn walk_config(&self, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
         let hidden = |name: &std::ffi::OsStr| name.as_bytes().starts_with(b".");
-        let walk = WalkDir::new(&self.config_host).min_depth(1).into_iter();
+        let depth = if self.scope.subdirectories {
+            usize::MAX
+        } else {
+            1
+        };
+        let walk = WalkDir::new(&self.config_host)
+            .min_depth(1)
+            .max_depth(depth)
+            .into_iter();
         for entry in walk.filter_entry(|entry| !hidden(entry.file_name())) {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -169,7 +177,8 @@ impl<'a> Tree<'a> {
                         .context(|| format!("cannot list {}", self.config_host.display()));
                 }
             };
-            if !entry.file_type().is_dir() && !self.is_covered_name(entry.file_name()) {
+            let directory = self.scope.subdirectories && entry.file_type().is_dir();
+            if !directory && !self.is_covered_name(entry.file_name()) {
                 continue;
             }
             let relative = entry
