@@ -99,7 +99,10 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
     let copies_dir = staging.join("files");
     let copies = keep(&theirs, &paths, &copies_dir)?;
     let tree = Tree::now(&host.root, &host.scope)?;
-    let entries = rebase(&tree, copies.entries, &copies_dir)?;
+    let mut entries = rebase(&tree, copies.entries, &copies_dir)?;
+    entries.extend(directory(&tree, &copies_dir)?);
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|a, b| a.path == b.path);
     scope.config_dir.clone_from(&host.scope.config_dir);
     if !complete {
         // What it does not have may have been there.
@@ -154,9 +157,15 @@ fn rebase(tree: &Tree<'_>, theirs: Vec<Entry>, copies: &Path) -> Result<Vec<Entr
         entries.push(entry);
     }
     let _ = std::fs::remove_dir_all(scratch);
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    entries.dedup_by(|a, b| a.path == b.path);
     Ok(entries)
+}
+
+/// The configuration directory itself, of which netcf says nothing: it is as it is.
+fn directory(tree: &Tree<'_>, copies: &Path) -> Result<Vec<Entry>> {
+    let mut paths = tree.covered()?;
+    paths.retain(|path| path.as_path() == Path::new(".") || path.as_path() == tree.scope_dir());
+    let paths: Vec<_> = paths.into_iter().collect();
+    Ok(keep(tree, &paths, copies)?.entries)
 }
 
 fn move_copy(copies: &Path, from: &CoveredPath, to: &CoveredPath) -> Result<()> {

@@ -72,6 +72,11 @@ impl<'a> Tree<'a> {
         &self.config_dir
     }
 
+    /// The configuration directory from the root, by its usual name.
+    pub fn scope_dir(&self) -> &Path {
+        &self.scope.config_dir
+    }
+
     /// The configuration directory on the running system.
     pub fn config_host(&self) -> &Path {
         &self.config_host

@@ -35,6 +35,13 @@ enum Command {
     Restore(Which),
 }
 
+impl Args {
+    /// Whether this begins a change.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self.command, Command::Restore(_))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Which {
     /// The change's id, the beginning of it, or 'last'

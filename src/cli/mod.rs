@@ -111,13 +111,19 @@ enum Command {
 
 impl Command {
     fn bad_settings(&self) -> BadSettings {
-        match self {
-            Self::ChangeBegin(_) | Self::Apply(_) | Self::History(_) => BadSettings::Refuse,
+        let begins = match self {
+            Self::ChangeBegin(_) | Self::Apply(_) => true,
+            Self::History(args) => args.begins(),
             Self::ChangeCommit(_)
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
-            | Self::BootRollback(_) => BadSettings::Ignore,
+            | Self::BootRollback(_) => false,
+        };
+        if begins {
+            BadSettings::Refuse
+        } else {
+            BadSettings::Ignore
         }
     }
 }
