@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use support::host::{Host, Ran};
 
 /// The names that edits choose from, by number: few, so that edits meet.
-const NAMES: [&[u8]; 12] = [
+const NAMES: [&[u8]; 14] = [
     b"ifcfg-eth0",
     b"ifcfg-eth1",
     b"ifcfg-br0",
@@ -32,7 +32,9 @@ const NAMES: [&[u8]; 12] = [
     b"ifcfg-with space\n",
     b"sub/ifcfg-deep",
     b"sub/route-deep",
+    b"ifcfg-dir",
     b"ifcfg-dir/ifcfg-inside",
+    b"sub",
 ];
 
 #[derive(Debug, Clone)]
@@ -164,11 +166,17 @@ fn configured(setup: &[Edit]) -> Host {
     for edit in setup.iter().filter(|edit| !matches!(edit, Edit::Fifo(_))) {
         let _ = edit.apply(&host);
     }
+    // A file of this name would not be covered.
+    let sub = host.config().join("sub");
+    if !fs::symlink_metadata(&sub).is_ok_and(|metadata| metadata.is_dir()) {
+        let _ = remove(&sub);
+        fs::create_dir(&sub).unwrap();
+    }
     host
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_edits_are_undone(

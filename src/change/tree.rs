@@ -99,10 +99,12 @@ impl<'a> Tree<'a> {
             return Ok(self.above.as_ref().map(|dir| Place::new(dir, name)));
         }
         if path.is_config() {
-            return Ok(self
-                .config
-                .as_ref()
-                .map(|dir| Place::new(dir, path.as_path())));
+            return match &self.config {
+                Some(dir) if is_below_directories(dir, path.as_path())? => {
+                    Ok(Some(Place::new(dir, path.as_path())))
+                }
+                _ => Ok(None),
+            };
         }
         let parent = path.as_path().parent().unwrap_or(Path::new("/"));
         let name = path.as_path().file_name().unwrap_or_default();
@@ -254,6 +256,21 @@ fn as_pattern(file: &Path) -> Option<glob::Pattern> {
     let name = file.file_name()?.to_str()?;
     let special = name.contains(['*', '?', '[']);
     special.then(|| glob::Pattern::new(name).ok()).flatten()
+}
+
+/// Whether all that `path` leads through from `dir` are directories. A subdirectory that was replaced by a link to
+/// elsewhere is gone with all that was in it, whatever there is elsewhere.
+fn is_below_directories(dir: &Rc<File>, path: &Path) -> io::Result<bool> {
+    let above = path.ancestors().skip(1);
+    let mut above: Vec<_> = above.filter(|path| !path.as_os_str().is_empty()).collect();
+    above.reverse();
+    for path in above {
+        let stat = Place::new(dir, path).stat()?;
+        if stat.is_none_or(|stat| stat.kind != Kind::Directory) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn open_dir(path: &Path) -> io::Result<File> {
