@@ -3,12 +3,13 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test's name says what it shows, and it fails by panicking"
 )]
 
 mod support;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -17,7 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
+use ncf::change::manifest::Manifest;
+use sha2::{Digest as _, Sha256};
 use support::host::{Host, Ran};
+use support::picture::Picture;
 
 /// The names that edits choose from, by number: few, so that edits meet.
 const NAMES: [&[u8]; 14] = [
@@ -193,5 +197,170 @@ proptest! {
         host.picture().assert_is(&before, "after the rollback");
         host.ncf(&["change-rollback"]).refused(3, &["no change is open"]);
         host.picture().assert_is(&before, "after a second one");
+    }
+}
+
+/// A host with an archived change and an open one, and the tree before and after the edits of that.
+fn with_state() -> (Host, Picture, Picture) {
+    let host = configured(&[]);
+    host.done(&["change-begin"]);
+    host.write("ifcfg-eth0", "DEVICE=first\n");
+    host.done(&["change-rollback"]);
+    let before = host.picture();
+    host.done(&["change-begin"]);
+    host.write("ifcfg-eth0", "DEVICE=second\n");
+    let after = host.picture();
+    (host, before, after)
+}
+
+/// What is done to a state file.
+#[derive(Debug, Clone)]
+enum Damage {
+    Replace(Vec<u8>),
+    Cut(prop::sample::Index),
+    Flip(prop::sample::Index, u8),
+    Insert(prop::sample::Index, Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..60);
+    let place = any::<prop::sample::Index>;
+    prop_oneof![
+        bytes().prop_map(Damage::Replace),
+        place().prop_map(Damage::Cut),
+        (place(), 1..=255_u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        (place(), bytes()).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+    ]
+}
+
+impl Damage {
+    fn apply(&self, mut content: Vec<u8>) -> Vec<u8> {
+        let at = |index: &prop::sample::Index| index.index(content.len() + 1);
+        match self {
+            Self::Replace(bytes) => return bytes.clone(),
+            Self::Cut(index) => content.truncate(at(index)),
+            Self::Flip(index, bits) => {
+                let at = at(index);
+                if let Some(byte) = content.get_mut(at) {
+                    *byte ^= bits;
+                }
+            }
+            Self::Insert(index, bytes) => {
+                let at = at(index);
+                content.splice(at..at, bytes.iter().copied());
+            }
+        }
+        content
+    }
+}
+
+/// Damages the file and says whether that changed anything.
+fn damage_file(path: &Path, damage: &Damage) -> bool {
+    let content = fs::read(path).unwrap_or_default();
+    let damaged = damage.apply(content.clone());
+    fs::write(path, &damaged).unwrap();
+    damaged != content
+}
+
+fn orderly(host: &Host, arguments: &[&str]) -> Ran {
+    let ran = host.ncf(arguments);
+    ran.assert_orderly(&format!("{arguments:?}"));
+    ran
+}
+
+fn archived(host: &Host) -> PathBuf {
+    let entry = fs::read_dir(host.state().join("archive")).unwrap().next();
+    entry.unwrap().unwrap().path()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_snapshot_changes_nothing(file in 0..2_usize, damage in damage()) {
+        let (host, before, after) = with_state();
+        let name = if file == 0 { "manifest.json" } else { "manifest.sha256" };
+        let damaged = damage_file(&host.transaction().join(name), &damage);
+        orderly(&host, &["status"]);
+        orderly(&host, &["diff"]);
+        orderly(&host, &["change-rollback", "--dry-run"]);
+        host.picture().assert_is(&after, "after looking");
+        let ran = orderly(&host, &["change-rollback"]);
+        if ran.status == Some(0) {
+            // What follows the digest in its file is of no meaning.
+            prop_assert!(!damaged || file == 1);
+            host.picture().assert_is(&before, "after the rollback");
+        } else {
+            prop_assert_eq!(ran.status, Some(1));
+            host.picture().assert_is(&after, "after the refusal");
+            prop_assert_eq!(orderly(&host, &["boot-rollback"]).status, Some(1));
+            host.picture().assert_is(&after, "after the refusal at boot");
+        }
+    }
+
+    #[test]
+    fn a_damaged_lock_or_journal_keeps_no_rollback_from_running(file in 0..2_usize, damage in damage()) {
+        let (host, before, _) = with_state();
+        let path = if file == 0 { host.state().join("lock") } else { host.transaction().join("journal") };
+        damage_file(&path, &damage);
+        orderly(&host, &["status"]);
+        let ran = orderly(&host, &["change-rollback"]);
+        prop_assert!(matches!(ran.status, Some(0 | 4)), "{ran:?}");
+        host.picture().assert_is(&before, "after the rollback");
+    }
+
+    #[test]
+    fn a_damaged_archive_changes_nothing(file in 0..4_usize, damage in damage()) {
+        let (host, _, after) = with_state();
+        let names = ["manifest.json", "manifest.sha256", "discarded/manifest.json", "discarded/manifest.sha256"];
+        let name = names.get(file).copied().unwrap_or_default();
+        damage_file(&archived(&host).join(name), &damage);
+        for command in ["list", "show", "diff"] {
+            let id = if command == "list" { &[][..] } else { &["last"] };
+            orderly(&host, &[&["history", command], id].concat());
+        }
+        host.picture().assert_is(&after, "after looking");
+        let ran = orderly(&host, &["history", "restore", "last"]);
+        if ran.status == Some(0) {
+            prop_assert_eq!(host.read("ifcfg-eth0"), "DEVICE=first\n");
+        } else {
+            host.picture().assert_is(&after, "after the refusal");
+        }
+    }
+
+    /// Somebody who can also write the digest can say anything, but not make it panic.
+    #[test]
+    fn a_strange_manifest_with_the_right_digest_is_survived(damage in damage()) {
+        let (host, ..) = with_state();
+        let dir = host.transaction();
+        damage_file(&dir.join("manifest.json"), &damage);
+        sign(&dir);
+        for command in ["status", "diff", "apply", "boot-rollback", "change-rollback", "history"] {
+            orderly(&host, &[command]);
+        }
+    }
+}
+
+/// Writes the digest of the manifest as it is now.
+fn sign(dir: &Path) {
+    let json = fs::read(dir.join("manifest.json")).unwrap();
+    let digest: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(dir.join("manifest.sha256"), format!("{digest}  manifest.json\n")).unwrap();
+}
+
+#[test]
+fn a_manifest_that_ends_too_early_is_an_error_wherever_it_ends() {
+    let (host, ..) = with_state();
+    let dir = host.transaction();
+    let json = fs::read(dir.join("manifest.json")).unwrap();
+    let digest = fs::read(dir.join("manifest.sha256")).unwrap();
+    Manifest::read(&dir).unwrap();
+    for length in 0..json.len() {
+        fs::write(dir.join("manifest.json"), &json[..length]).unwrap();
+        fs::write(dir.join("manifest.sha256"), &digest).unwrap();
+        assert!(Manifest::read(&dir).is_err(), "{length} bytes");
+        sign(&dir);
+        // Only the newline at the end may be missing.
+        assert_eq!(Manifest::read(&dir).is_ok(), length == json.len() - 1, "{length} bytes, signed");
     }
 }
