@@ -33,7 +33,12 @@ fn edit(host: &Host) {
 
 /// The names of an object's fields.
 fn fields(value: &Value) -> Vec<&str> {
-    let mut fields: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut fields: Vec<_> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     fields.sort_unstable();
     fields
 }
@@ -68,7 +73,8 @@ fn an_empty_configuration_directory_is_empty_again() {
     host.done(&["change-begin"]);
     fs::remove_dir(host.config()).unwrap();
     host.done(&["change-rollback"]);
-    host.picture().assert_is(&before, "after the second rollback");
+    host.picture()
+        .assert_is(&before, "after the second rollback");
 }
 
 #[test]
@@ -85,7 +91,10 @@ fn a_configuration_directory_that_is_a_link_stays_one() {
     host.done(&["change-rollback"]);
     // Of the two directories' times only those that a restore must bring back are compared.
     let differences = before.differences(&host.picture());
-    assert!(!differences.contains("ifcfg") && !differences.contains("network-scripts"), "{differences}");
+    assert!(
+        !differences.contains("ifcfg") && !differences.contains("network-scripts"),
+        "{differences}"
+    );
 }
 
 #[test]
@@ -101,20 +110,44 @@ fn the_file_about_all_interfaces_and_included_ones_are_covered() {
     let conf = "[snapshot]\ninclude = /etc/hosts\ninclude = /etc/sysctl.d/*-net.conf\n";
     fs::write(host.path("etc/ncf/ncf.conf"), conf).unwrap();
     host.done(&["change-begin"]);
-    for name in ["sysconfig/network", "hosts", "sysctl.d/10-net.conf", "sysctl.d/10-kernel.conf"] {
+    for name in [
+        "sysconfig/network",
+        "hosts",
+        "sysctl.d/10-net.conf",
+        "sysctl.d/10-kernel.conf",
+    ] {
         fs::write(host.path("etc").join(name), "changed\n").unwrap();
     }
     fs::write(host.path("etc/sysctl.d/20-net.conf"), "new\n").unwrap();
     let shown = host.json(&["status"]);
-    let paths: Vec<_> = shown["changes"].as_array().unwrap().iter().map(|change| &change["path"]).collect();
+    let paths: Vec<_> = shown["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| &change["path"])
+        .collect();
     assert_eq!(
         json!(paths),
-        json!(["/etc/hosts", "/etc/sysconfig/network", "/etc/sysctl.d/10-net.conf", "/etc/sysctl.d/20-net.conf"])
+        json!([
+            "/etc/hosts",
+            "/etc/sysconfig/network",
+            "/etc/sysctl.d/10-net.conf",
+            "/etc/sysctl.d/20-net.conf"
+        ])
     );
     host.done(&["change-rollback"]);
     let read = |name: &str| fs::read_to_string(host.path("etc").join(name)).unwrap();
-    assert_eq!([read("sysconfig/network"), read("hosts")], ["A=1\n", "hosts\n"]);
-    assert_eq!([read("sysctl.d/10-net.conf"), read("sysctl.d/10-kernel.conf")], ["one\n", "changed\n"]);
+    assert_eq!(
+        [read("sysconfig/network"), read("hosts")],
+        ["A=1\n", "hosts\n"]
+    );
+    assert_eq!(
+        [
+            read("sysctl.d/10-net.conf"),
+            read("sysctl.d/10-kernel.conf")
+        ],
+        ["one\n", "changed\n"]
+    );
     assert!(!host.path("etc/sysctl.d/20-net.conf").exists());
 }
 
@@ -126,7 +159,9 @@ fn the_environment_says_what_the_options_say() {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(program());
         isolate(&mut command);
-        command.env("NCF_ROOT", host.root()).env("NCF_STATE_DIR", &state);
+        command
+            .env("NCF_ROOT", host.root())
+            .env("NCF_STATE_DIR", &state);
         command.env("NCF_CONFIG", &conf).env("NCF_APPLIER", "none");
         Ran::from(command.args(arguments).output().unwrap())
     };
@@ -145,7 +180,10 @@ fn the_environment_says_what_the_options_say() {
 fn status_has_its_documented_fields() {
     let host = host();
     let closed = host.json(&["status"]);
-    assert_eq!((&closed["open"], &closed["id"], &closed["changes"]), (&json!(false), &json!(null), &json!([])));
+    assert_eq!(
+        (&closed["open"], &closed["id"], &closed["changes"]),
+        (&json!(false), &json!(null), &json!([]))
+    );
     let begun = host.json(&["change-begin", "--reason", "new \u{1b}[31muplink"]);
     edit(&host);
     let status = host.json(&["status"]);
@@ -170,7 +208,10 @@ fn status_has_its_documented_fields() {
     let down = status["interfaces"]["down"].as_array().unwrap();
     assert_eq!(down.len(), 3, "{status}");
     let text = host.done(&["status"]).stdout;
-    assert!(!text.contains('\u{1b}'), "a reason spoke to the terminal: {text}");
+    assert!(
+        !text.contains('\u{1b}'),
+        "a reason spoke to the terminal: {text}"
+    );
 }
 
 #[test]
@@ -181,14 +222,25 @@ fn a_dry_run_lists_its_actions_in_order_and_does_nothing() {
     let after = host.picture();
     let plan = host.json(&["--applier", "builtin", "change-rollback", "--dry-run"]);
     let actions = plan["actions"].as_array().unwrap();
-    let ops: Vec<_> = actions.iter().map(|action| action["op"].as_str().unwrap()).collect();
-    assert_eq!(ops, ["ifdown", "ifdown", "ifdown", "restore", "restore", "remove", "ifup", "ifup"]);
+    let ops: Vec<_> = actions
+        .iter()
+        .map(|action| action["op"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        ops,
+        [
+            "ifdown", "ifdown", "ifdown", "restore", "restore", "remove", "ifup", "ifup"
+        ]
+    );
     assert_eq!(actions[3], json!({"op": "restore", "path": "ifcfg-eth0"}));
     assert_eq!(actions[5], json!({"op": "remove", "path": "ifcfg-eth2"}));
     assert_eq!(actions[6], json!({"op": "ifup", "interface": "eth0"}));
     // Left alone, they are listed all the same: it is what a rollback by hand would have to do.
     let none = host.json(&["change-rollback", "--dry-run"]);
-    assert_eq!((&plan["applier"], &none["applier"]), (&json!("builtin"), &json!("none")));
+    assert_eq!(
+        (&plan["applier"], &none["applier"]),
+        (&json!("builtin"), &json!("none"))
+    );
     assert_eq!(none["actions"], plan["actions"]);
     host.picture().assert_is(&after, "after a dry run");
     assert!(host.is_open() && !host.transaction().join("journal").exists());
@@ -205,8 +257,17 @@ fn every_command_prints_json_on_demand() {
     let diff = host.json(&["diff"]);
     assert_eq!(diff["files"].as_array().unwrap().len(), 3);
     assert_eq!(diff["files"][0]["added"], 1);
-    assert!(diff["files"][0]["diff"].as_str().unwrap().contains("+ONBOOT=no\n"));
-    assert!(host.json(&["diff", "--stat"])["files"][0].get("diff").is_none());
+    assert!(
+        diff["files"][0]["diff"]
+            .as_str()
+            .unwrap()
+            .contains("+ONBOOT=no\n")
+    );
+    assert!(
+        host.json(&["diff", "--stat"])["files"][0]
+            .get("diff")
+            .is_none()
+    );
     assert!(host.json(&["apply"])["interfaces"].is_array());
     assert!(host.json(&["apply", "--dry-run"])["actions"].is_array());
     let rolled_back = host.json(&["change-rollback"]);
@@ -228,14 +289,27 @@ fn history_shows_what_was_discarded_and_brings_it_back() {
     host.done(&["change-rollback"]);
     let list = host.json(&["history", "list"]);
     let archived = &list["archived"][0];
-    assert_eq!((&archived["id"], &archived["reason"], &archived["files"]), (&id, &json!("first"), &json!(3)));
+    assert_eq!(
+        (&archived["id"], &archived["reason"], &archived["files"]),
+        (&id, &json!("first"), &json!(3))
+    );
     let id = id.as_str().unwrap();
     for which in [id, &id[..4], "last"] {
-        assert_eq!(host.json(&["history", "show", which])["changes"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            host.json(&["history", "show", which])["changes"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
     }
     let diff = host.done(&["history", "diff", "last"]).stdout;
-    assert!(diff.contains("+ONBOOT=no") && diff.contains("-192.0.2.0/24 via"), "{diff}");
-    host.ncf(&["history", "show", "zzz"]).refused(1, &["no archived change", "zzz"]);
+    assert!(
+        diff.contains("+ONBOOT=no") && diff.contains("-192.0.2.0/24 via"),
+        "{diff}"
+    );
+    host.ncf(&["history", "show", "zzz"])
+        .refused(1, &["no archived change", "zzz"]);
 
     let restored = host.json(&["history", "restore", "last"]);
     assert_eq!(restored["files"], 3);
@@ -244,7 +318,8 @@ fn history_shows_what_was_discarded_and_brings_it_back() {
     assert_eq!(host.read("ifcfg-eth2"), "DEVICE=eth2\n");
     assert!(!host.config().join("route-eth1").exists());
     host.done(&["change-rollback"]);
-    host.picture().assert_is(&before, "after the restore was rolled back");
+    host.picture()
+        .assert_is(&before, "after the restore was rolled back");
 }
 
 #[test]
@@ -257,7 +332,13 @@ fn no_more_than_the_configured_number_of_changes_is_kept() {
         host.write("ifcfg-eth0", &format!("{number}\n"));
         host.done(&["change-rollback"]);
     }
-    assert_eq!(host.json(&["history", "list"])["archived"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        host.json(&["history", "list"])["archived"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 /// netcf's open change: a copy of the three files, and `date` where it had finished.
@@ -284,10 +365,14 @@ fn a_rollback_from_netcf_removes_what_netcf_had_not() {
     assert_eq!(host.read("ifcfg-eth0"), "DEVICE=eth0\n");
     assert_eq!(host.read("route-eth1"), "192.0.2.0/24 via 198.51.100.1\n");
     assert!(!host.config().join("ifcfg-eth2").exists());
-    assert!(host.config().join("route6-eth1").exists(), "netcf knows nothing of these");
+    assert!(
+        host.config().join("route6-eth1").exists(),
+        "netcf knows nothing of these"
+    );
     assert!(!host.path("var/lib/netcf/network-snapshot").exists());
     assert!(!host.is_open());
-    host.ncf(&["change-rollback", "--adopt-netcf"]).refused(3, &["netcf has no change open"]);
+    host.ncf(&["change-rollback", "--adopt-netcf"])
+        .refused(3, &["netcf has no change open"]);
 }
 
 #[test]
@@ -296,7 +381,10 @@ fn a_snapshot_that_netcf_had_not_finished_removes_nothing() {
     netcf_snapshot(&host, false);
     edit(&host);
     let ran = host.done(&["change-rollback", "--adopt-netcf"]);
-    assert!(ran.stderr.contains("netcf had not finished its snapshot"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("netcf had not finished its snapshot"),
+        "{ran:?}"
+    );
     assert_eq!(host.read("ifcfg-eth0"), "DEVICE=eth0\n");
     assert_eq!(host.read("route-eth1"), "192.0.2.0/24 via 198.51.100.1\n");
     assert!(host.config().join("ifcfg-eth1").exists() && host.config().join("ifcfg-eth2").exists());

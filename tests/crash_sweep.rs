@@ -200,7 +200,10 @@ fn recover_commit(host: &Host, sides: &Sides, ran: &Ran, _: Fault) -> Verdict {
         same(host, &sides.before, "the open change was not whole")?;
     } else {
         let next = host.ncf(&["change-commit"]);
-        require(next.status == Some(3), &format!("the next commit: {next:?}"))?;
+        require(
+            next.status == Some(3),
+            &format!("the next commit: {next:?}"),
+        )?;
         same(host, &sides.after, "the next one has changed the tree")?;
     }
     closed(host)

@@ -23,7 +23,10 @@ const NOBODY: u32 = 65534;
 
 /// A host with two interfaces.
 fn host() -> Host {
-    Host::with(&[("ifcfg-eth0", "DEVICE=eth0\n"), ("ifcfg-eth1", "DEVICE=eth1\n")])
+    Host::with(&[
+        ("ifcfg-eth0", "DEVICE=eth0\n"),
+        ("ifcfg-eth1", "DEVICE=eth1\n"),
+    ])
 }
 
 /// One with a change open in which `ifcfg-eth0` was edited.
@@ -49,10 +52,21 @@ fn as_nobody(host: &Host, arguments: &[&str]) -> Ran {
     let bin = scratch();
     fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
     let copy = bin.path().join("ncf");
-    fs::copy(program(), &copy).unwrap();
+    // By another process: a copy that this one had open for writing, and with it for a moment any child that
+    // another test starts, could not be executed then.
+    let copied = Command::new("cp")
+        .arg(program())
+        .arg(&copy)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    command.arg(&copy).arg("--root").arg(host.root()).args(arguments);
+    command
+        .arg(&copy)
+        .arg("--root")
+        .arg(host.root())
+        .args(arguments);
     isolate(&mut command);
     Ran::from(command.output().unwrap())
 }
@@ -65,14 +79,30 @@ fn an_ordinary_user_is_told_to_be_root() {
     let host = host();
     fs::set_permissions(host.root(), Permissions::from_mode(0o755)).unwrap();
     let ran = as_nobody(&host, &["change-begin"]);
-    ran.refused(1, &["state directory", "Permission denied", "hint: run ncf as root"]);
+    ran.refused(
+        1,
+        &[
+            "state directory",
+            "Permission denied",
+            "hint: run ncf as root",
+        ],
+    );
     assert!(!host.state().exists());
     // Nor may one look at the state of root.
     host.done(&["change-begin"]);
-    for command in ["status", "diff", "change-commit", "change-rollback", "boot-rollback"] {
+    for command in [
+        "status",
+        "diff",
+        "change-commit",
+        "change-rollback",
+        "boot-rollback",
+    ] {
         let ran = as_nobody(&host, &[command]);
         assert_eq!(ran.status, Some(1), "{command}: {ran:?}");
-        assert!(ran.stderr.contains("as root") || ran.stderr.contains("its owner"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("as root") || ran.stderr.contains("its owner"),
+            "{ran:?}"
+        );
     }
     assert!(host.is_open());
 }
@@ -83,12 +113,29 @@ fn a_file_that_its_user_may_not_read_is_named() {
         return;
     }
     let host = host();
-    for dir in ["", "var", "var/lib", "etc", "etc/sysconfig", "etc/sysconfig/network-scripts"] {
+    for dir in [
+        "",
+        "var",
+        "var/lib",
+        "etc",
+        "etc/sysconfig",
+        "etc/sysconfig/network-scripts",
+    ] {
         chown(host.path(dir), Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    fs::set_permissions(host.config().join("ifcfg-eth1"), Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(
+        host.config().join("ifcfg-eth1"),
+        Permissions::from_mode(0o600),
+    )
+    .unwrap();
     let ran = as_nobody(&host, &["change-begin"]);
-    ran.refused(1, &["/etc/sysconfig/network-scripts/ifcfg-eth1", "Permission denied"]);
+    ran.refused(
+        1,
+        &[
+            "/etc/sysconfig/network-scripts/ifcfg-eth1",
+            "Permission denied",
+        ],
+    );
     assert_eq!(host.state_names(), ["lock"]);
 }
 
@@ -100,10 +147,21 @@ fn a_file_on_a_bad_sector_is_named() {
     let host = host();
     let number = sweep::number_of(&host.command(&["change-begin"]), "openat", "\"ifcfg-eth1\"");
     host.done(&["change-commit"]);
-    let point = Point { call: "openat".to_owned(), number, fault: Fault::Broken };
+    let point = Point {
+        call: "openat".to_owned(),
+        number,
+        fault: Fault::Broken,
+    };
     let (ran, fired) = sweep::run(&host.command(&["change-begin"]), &point);
     assert!(fired);
-    ran.refused(1, &["cannot copy", "network-scripts/ifcfg-eth1", "Input/output error"]);
+    ran.refused(
+        1,
+        &[
+            "cannot copy",
+            "network-scripts/ifcfg-eth1",
+            "Input/output error",
+        ],
+    );
     assert!(!host.is_open());
     assert_eq!(host.state_names(), ["lock"]);
 }
@@ -130,7 +188,13 @@ fn a_begin_on_a_full_disk_leaves_nothing_there() {
     }
     let host = host();
     host.write("route-large", &"x".repeat(200_000));
-    let ran = on_small_disk(&host, &format!("ncf change-begin; status=$?; ls -A '{}'; exit $status", host.state().display()));
+    let ran = on_small_disk(
+        &host,
+        &format!(
+            "ncf change-begin; status=$?; ls -A '{}'; exit $status",
+            host.state().display()
+        ),
+    );
     ran.refused(1, &["No space left on device"]);
     assert_eq!(ran.stdout, "lock\n");
 }
@@ -161,17 +225,26 @@ fn a_second_begin_says_who_has_the_first() {
     let host = host();
     host.done(&["change-begin", "--reason", "new uplink"]);
     let ran = host.ncf(&["change-begin"]);
-    ran.refused(3, &["a change is open already", "since", "by", "change-rollback"]);
+    ran.refused(
+        3,
+        &["a change is open already", "since", "by", "change-rollback"],
+    );
     assert!(host.is_open());
 }
 
 #[test]
 fn without_an_open_change_there_is_nothing_to_end() {
     let host = host();
-    let commands: [&[&str]; 5] =
-        [&["change-commit"], &["change-rollback"], &["change-rollback", "--dry-run"], &["diff"], &["apply"]];
+    let commands: [&[&str]; 5] = [
+        &["change-commit"],
+        &["change-rollback"],
+        &["change-rollback", "--dry-run"],
+        &["diff"],
+        &["apply"],
+    ];
     for command in commands {
-        host.ncf(command).refused(3, &["no change is open", "change-begin"]);
+        host.ncf(command)
+            .refused(3, &["no change is open", "change-begin"]);
     }
     let ran = host.done(&["boot-rollback"]);
     assert!(ran.stdout.contains("nothing to undo"), "{ran:?}");
@@ -183,7 +256,11 @@ fn an_open_change_of_netcf_is_to_be_settled_first() {
     let host = host();
     fs::create_dir_all(host.path("var/lib/netcf/network-snapshot")).unwrap();
     refuse_begin(&host, 3, &["netcf has a change open", "--adopt-netcf"]);
-    assert!(host.done(&["status"]).stdout.contains("netcf has a change open"));
+    assert!(
+        host.done(&["status"])
+            .stdout
+            .contains("netcf has a change open")
+    );
     let shown = host.json(&["status"]);
     let path = shown["netcf_snapshot"].as_str().unwrap();
     assert!(path.ends_with("/var/lib/netcf/network-snapshot"), "{path}");
@@ -203,7 +280,8 @@ fn a_state_directory_that_others_may_write_to_is_refused() {
     fs::set_permissions(host.state(), Permissions::from_mode(0o777)).unwrap();
     let after = host.picture();
     for command in ["change-rollback", "boot-rollback", "change-commit"] {
-        host.ncf(&[command]).refused(1, &["others than its owner may write", "chmod 0700"]);
+        host.ncf(&[command])
+            .refused(1, &["others than its owner may write", "chmod 0700"]);
     }
     host.picture().assert_is(&after, "after refusals");
     assert!(host.is_open());
@@ -215,9 +293,14 @@ fn a_newer_format_is_refused_and_not_guessed() {
     let after = host.picture();
     let manifest = host.transaction().join("manifest.json");
     let json = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, json.replacen("\"format\": 1", "\"format\": 2, \"new\": 1", 1)).unwrap();
+    fs::write(
+        &manifest,
+        json.replacen("\"format\": 1", "\"format\": 2, \"new\": 1", 1),
+    )
+    .unwrap();
     for command in ["status", "diff", "change-rollback", "boot-rollback"] {
-        host.ncf(&[command]).refused(1, &["manifest.json", "format 2", "newer"]);
+        host.ncf(&[command])
+            .refused(1, &["manifest.json", "format 2", "newer"]);
     }
     host.picture().assert_is(&after, "after refusals");
     assert!(host.is_open());
@@ -228,13 +311,25 @@ fn a_damaged_copy_restores_nothing_and_is_named() {
     let host = changed();
     host.write("ifcfg-eth1", "DEVICE=other1\n");
     let after = host.picture();
-    fs::write(host.transaction().join("files/config/ifcfg-eth0"), "DEVICE=ethX\n").unwrap();
-    let commands: [&[&str]; 3] = [&["change-rollback"], &["change-rollback", "--dry-run"], &["boot-rollback"]];
+    fs::write(
+        host.transaction().join("files/config/ifcfg-eth0"),
+        "DEVICE=ethX\n",
+    )
+    .unwrap();
+    let commands: [&[&str]; 3] = [
+        &["change-rollback"],
+        &["change-rollback", "--dry-run"],
+        &["boot-rollback"],
+    ];
     for command in commands {
-        host.ncf(command).refused(1, &["damaged", "files/config/ifcfg-eth0", "nothing was restored"]);
+        host.ncf(command).refused(
+            1,
+            &["damaged", "files/config/ifcfg-eth0", "nothing was restored"],
+        );
     }
     fs::remove_file(host.transaction().join("files/config/ifcfg-eth1")).unwrap();
-    host.ncf(&["change-rollback"]).refused(1, &["damaged", "and 1 more"]);
+    host.ncf(&["change-rollback"])
+        .refused(1, &["damaged", "and 1 more"]);
     host.picture().assert_is(&after, "after refusals");
     assert!(host.is_open());
     // Only keeping it is left, and that works.
@@ -248,8 +343,15 @@ fn something_else_in_place_of_the_transaction_is_named() {
     host.done(&["change-begin"]);
     host.done(&["change-commit"]);
     fs::write(host.transaction(), "").unwrap();
-    for command in ["change-begin", "change-commit", "change-rollback", "boot-rollback", "status"] {
-        host.ncf(&[command]).refused(1, &["var/lib/ncf/transaction", "is not a directory"]);
+    for command in [
+        "change-begin",
+        "change-commit",
+        "change-rollback",
+        "boot-rollback",
+        "status",
+    ] {
+        host.ncf(&[command])
+            .refused(1, &["var/lib/ncf/transaction", "is not a directory"]);
     }
 }
 
@@ -259,7 +361,8 @@ fn a_mistyped_command_line_or_setting_is_a_matter_of_usage() {
     assert_eq!(host.ncf(&["change-beginn"]).status, Some(2));
     assert_eq!(host.ncf(&["--applier", "magic", "status"]).status, Some(2));
     assert_eq!(host.ncf(&["history", "show"]).status, Some(2));
-    host.ncf(&["--config", "/nowhere/ncf.conf", "status"]).refused(2, &["/nowhere/ncf.conf", "does not exist"]);
+    let ran = host.ncf(&["--config", "/nowhere/ncf.conf", "change-begin"]);
+    ran.refused(2, &["/nowhere/ncf.conf", "does not exist"]);
     let conf = host.path("ncf.conf");
     fs::write(&conf, "[snapshot]\ninclud = /etc/hosts\n").unwrap();
     let ran = host.ncf(&["--config", conf.to_str().unwrap(), "change-begin"]);
@@ -268,8 +371,23 @@ fn a_mistyped_command_line_or_setting_is_a_matter_of_usage() {
 }
 
 #[test]
+fn wrong_settings_keep_no_rollback_from_running() {
+    let host = host();
+    let before = host.picture();
+    host.done(&["change-begin"]);
+    host.write("ifcfg-eth0", "DEVICE=other\n");
+    let ran = host.ncf(&["--config", "/nowhere/ncf.conf", "change-rollback"]);
+    assert!(matches!(ran.status, Some(0 | 4)), "{ran:?}");
+    assert!(ran.stderr.contains("settings are ignored"), "{ran:?}");
+    host.picture().assert_is(&before, "after the rollback");
+}
+
+#[test]
 fn a_root_that_is_not_there_is_named() {
-    let ran = Command::new(program()).args(["--root", "/nowhere", "status"]).output().unwrap();
+    let ran = Command::new(program())
+        .args(["--root", "/nowhere", "status"])
+        .output()
+        .unwrap();
     Ran::from(ran).refused(1, &["/nowhere", "No such file"]);
     assert!(!Path::new("/nowhere").exists());
 }

@@ -17,8 +17,9 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use proptest::prelude::*;
 use ncf::change::manifest::Manifest;
+use ncf::sys::escape::hex;
+use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use support::host::{Host, Ran};
 use support::picture::Picture;
@@ -92,7 +93,9 @@ impl Edit {
             Self::Append(name, bytes) => write(&at(name), bytes, true),
             Self::Delete(name) => remove(&at(name)),
             Self::Rename(from, to) => fs::rename(at(from), at(to)),
-            Self::Mode(name, mode) => fs::set_permissions(at(name), Permissions::from_mode(*mode | 0o200)),
+            Self::Mode(name, mode) => {
+                fs::set_permissions(at(name), Permissions::from_mode(*mode | 0o200))
+            }
             Self::Owner(name, owner) => chown(at(name), Some(*owner), Some(*owner)),
             Self::Touch(name, seconds, nanoseconds) => {
                 let time = UNIX_EPOCH + Duration::new(u64::from(*seconds), *nanoseconds);
@@ -122,7 +125,10 @@ impl Edit {
             }
             Self::Fifo(name) => {
                 remove(&at(name))?;
-                Ok(nix::unistd::mkfifo(&at(name), nix::sys::stat::Mode::S_IRWXU)?)
+                Ok(nix::unistd::mkfifo(
+                    &at(name),
+                    nix::sys::stat::Mode::S_IRWXU,
+                )?)
             }
         }
     }
@@ -143,7 +149,11 @@ fn write(path: &Path, bytes: &[u8], append: bool) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut options = File::options();
-    options.create(true).append(append).write(true).truncate(!append);
+    options
+        .create(true)
+        .append(append)
+        .write(true)
+        .truncate(!append);
     options.open(path)?.write_all(bytes)
 }
 
@@ -164,7 +174,13 @@ fn remove(path: &Path) -> io::Result<()> {
 fn configured(setup: &[Edit]) -> Host {
     let host = Host::new();
     fs::create_dir(host.config().join("sub")).unwrap();
-    for name in ["ifcfg-eth0", "ifcfg-eth1", "route-eth0", "keys-wlan0", "sub/ifcfg-deep"] {
+    for name in [
+        "ifcfg-eth0",
+        "ifcfg-eth1",
+        "route-eth0",
+        "keys-wlan0",
+        "sub/ifcfg-deep",
+    ] {
         host.write(name, &format!("NAME={name}\n"));
     }
     for edit in setup.iter().filter(|edit| !matches!(edit, Edit::Fifo(_))) {
@@ -344,8 +360,12 @@ proptest! {
 /// Writes the digest of the manifest as it is now.
 fn sign(dir: &Path) {
     let json = fs::read(dir.join("manifest.json")).unwrap();
-    let digest: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(dir.join("manifest.sha256"), format!("{digest}  manifest.json\n")).unwrap();
+    let digest = hex(&Sha256::digest(&json));
+    fs::write(
+        dir.join("manifest.sha256"),
+        format!("{digest}  manifest.json\n"),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -361,6 +381,10 @@ fn a_manifest_that_ends_too_early_is_an_error_wherever_it_ends() {
         assert!(Manifest::read(&dir).is_err(), "{length} bytes");
         sign(&dir);
         // Only the newline at the end may be missing.
-        assert_eq!(Manifest::read(&dir).is_ok(), length == json.len() - 1, "{length} bytes, signed");
+        assert_eq!(
+            Manifest::read(&dir).is_ok(),
+            length == json.len() - 1,
+            "{length} bytes, signed"
+        );
     }
 }

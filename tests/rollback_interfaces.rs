@@ -30,7 +30,8 @@ const HANG: Duration = Duration::from_secs(60);
 const LOG: &str = r#"echo "$what $1" >> "$here/calls""#;
 
 /// Fails for `eth1`.
-const FAIL: &str = r#"echo "$what $1" >> "$here/calls"; [ "$1" != eth1 ] || { echo "no link on $1"; exit 1; }"#;
+const FAIL: &str =
+    r#"echo "$what $1" >> "$here/calls"; [ "$1" != eth1 ] || { echo "no link on $1"; exit 1; }"#;
 
 /// Waits at `eth1` until it may go on.
 const WAIT: &str = r#"echo "$what $1" >> "$here/calls"
@@ -74,7 +75,8 @@ impl Scripted {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        self.host.command(&[&["--applier", "system"], arguments].concat())
+        self.host
+            .command(&[&["--applier", "system"], arguments].concat())
     }
 
     fn ncf(&self, arguments: &[&str]) -> Ran {
@@ -94,14 +96,24 @@ impl Scripted {
         let ran = self.ncf(&["--json", "change-rollback", "--dry-run"]);
         let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
         let actions = plan["actions"].as_array().unwrap().iter();
-        let call = |action: &Value| Some(format!("{} {}", action["op"].as_str()?, action["interface"].as_str()?));
+        let call = |action: &Value| {
+            Some(format!(
+                "{} {}",
+                action["op"].as_str()?,
+                action["interface"].as_str()?
+            ))
+        };
         actions.filter_map(call).collect()
     }
 
     /// Begins a rollback and waits until its `ifup eth1` waits.
     fn rollback_until_it_waits(&self) -> Child {
         let mut command = self.command(&["change-rollback"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         wait_for("ifup eth1", || self.host.path("waiting").exists());
         child
     }
@@ -129,7 +141,10 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 /// Where a call is among others.
 #[track_caller]
 fn at(calls: &[String], call: &str) -> usize {
-    calls.iter().position(|other| other == call).unwrap_or_else(|| panic!("no {call} in {calls:?}"))
+    calls
+        .iter()
+        .position(|other| other == call)
+        .unwrap_or_else(|| panic!("no {call} in {calls:?}"))
 }
 
 #[test]
@@ -146,10 +161,23 @@ fn exactly_what_changed_is_bounced_in_the_order_that_the_dry_run_promised() {
         sorted.sort();
         assert_eq!(
             sorted,
-            ["ifdown br0", "ifdown eth1", "ifdown eth9", "ifup br0", "ifup eth1", "ifup eth2"]
+            [
+                "ifdown br0",
+                "ifdown eth1",
+                "ifdown eth9",
+                "ifup br0",
+                "ifup eth1",
+                "ifup eth2"
+            ]
         );
-        assert!(at(&calls, "ifdown br0") < at(&calls, "ifdown eth1"), "{calls:?}");
-        assert!(at(&calls, "ifdown eth9") < at(&calls, "ifup eth2"), "{calls:?}");
+        assert!(
+            at(&calls, "ifdown br0") < at(&calls, "ifdown eth1"),
+            "{calls:?}"
+        );
+        assert!(
+            at(&calls, "ifdown eth9") < at(&calls, "ifup eth2"),
+            "{calls:?}"
+        );
         scripted.assert_restored();
     });
 }
@@ -164,7 +192,14 @@ fn an_apply_bounces_the_same_interfaces_the_other_way_round() {
         calls.sort();
         assert_eq!(
             calls,
-            ["ifdown br0", "ifdown eth1", "ifdown eth2", "ifup br0", "ifup eth1", "ifup eth9"]
+            [
+                "ifdown br0",
+                "ifdown eth1",
+                "ifdown eth2",
+                "ifup br0",
+                "ifup eth1",
+                "ifup eth9"
+            ]
         );
         assert!(scripted.host.is_open());
     });
@@ -179,10 +214,22 @@ fn an_interface_that_does_not_come_up_is_status_4_with_the_files_restored() {
         let report: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(report["restored"], true);
         let steps = report["interfaces"].as_array().unwrap();
-        let failed: Vec<_> = steps.iter().filter(|step| step["ok"] == json!(false)).collect();
+        let failed: Vec<_> = steps
+            .iter()
+            .filter(|step| step["ok"] == json!(false))
+            .collect();
         assert_eq!(failed.len(), 1, "{report}");
-        assert_eq!((&failed[0]["op"], &failed[0]["interface"]), (&json!("ifup"), &json!("eth1")));
-        assert!(failed[0]["error"].as_str().unwrap().contains("no link on eth1"), "{report}");
+        assert_eq!(
+            (&failed[0]["op"], &failed[0]["interface"]),
+            (&json!("ifup"), &json!("eth1"))
+        );
+        assert!(
+            failed[0]["error"]
+                .as_str()
+                .unwrap()
+                .contains("no link on eth1"),
+            "{report}"
+        );
         let calls = scripted.calls();
         at(&calls, "ifup eth2");
         at(&calls, "ifup br0");
@@ -204,7 +251,9 @@ fn a_rollback_killed_during_ifup_is_completed_by_the_next() {
         assert!(scripted.host.is_open());
         let status = scripted.host.json(&["status"]);
         assert_eq!(status["rollback_unfinished"], true);
-        scripted.ncf(&["apply"]).refused(3, &["rollback", "cut short"]);
+        scripted
+            .ncf(&["apply"])
+            .refused(3, &["rollback", "cut short"]);
 
         let ran = scripted.ncf(&["change-rollback"]);
         assert_eq!(ran.status, Some(0), "{ran:?}");
@@ -221,7 +270,12 @@ fn a_hang_up_during_a_rollback_does_not_stop_it() {
         let promised = scripted.promised();
         let mut child = scripted.rollback_until_it_waits();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGTSTP] {
+        for signal in [
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGTSTP,
+        ] {
             kill(pid, signal).unwrap();
         }
         std::thread::sleep(Duration::from_millis(200));
@@ -239,9 +293,23 @@ fn a_second_ncf_says_who_holds_the_lock() {
         let scripted = Scripted::changed(WAIT);
         let mut child = scripted.rollback_until_it_waits();
         let pid = child.id().to_string();
-        for command in ["change-begin", "change-commit", "change-rollback", "boot-rollback", "apply"] {
+        for command in [
+            "change-begin",
+            "change-commit",
+            "change-rollback",
+            "boot-rollback",
+            "apply",
+        ] {
             let ran = scripted.ncf(&[command]);
-            ran.refused(3, &["holds the lock", "ncf change-rollback", &pid, "'ncf status' works"]);
+            ran.refused(
+                3,
+                &[
+                    "holds the lock",
+                    "ncf change-rollback",
+                    &pid,
+                    "'ncf status' works",
+                ],
+            );
         }
         assert_eq!(scripted.ncf(&["status"]).status, Some(0));
         scripted.go_on();

@@ -309,7 +309,12 @@ impl<'a> Restorer<'a> {
 
     /// Takes away a directory that stands where a file belongs, with what is covered in it, which is among what
     /// is discarded. If there is more in it, it gets another name.
-    fn make_way(&mut self, path: &CoveredPath, place: &Place, changes: &[Change]) -> io::Result<()> {
+    fn make_way(
+        &mut self,
+        path: &CoveredPath,
+        place: &Place,
+        changes: &[Change],
+    ) -> io::Result<()> {
         let stat = place.stat()?;
         if stat.is_none_or(|stat| stat.kind != Kind::Directory) {
             return Ok(());

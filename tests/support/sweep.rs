@@ -119,9 +119,14 @@ pub fn calls_of(command: &Command) -> BTreeMap<String, Vec<bool>> {
 /// Which of `command`'s system calls of the name `call`, from 1, is the first to have `part` in its arguments.
 pub fn number_of(command: &Command, call: &str, part: &str) -> usize {
     let (_, log) = traced(command, call, None);
-    let calls = log.lines().filter(|line| line.contains(&format!(" {call}(")));
+    let calls = log
+        .lines()
+        .filter(|line| line.contains(&format!(" {call}(")));
     let found = calls.enumerate().find(|(_, line)| line.contains(part));
-    found.unwrap_or_else(|| panic!("no {call} of {part}: {log}")).0 + 1
+    found
+        .unwrap_or_else(|| panic!("no {call} of {part}: {log}"))
+        .0
+        + 1
 }
 
 /// Runs `command` with the fault at that point; and whether it came to that.
