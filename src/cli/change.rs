@@ -5,15 +5,20 @@ use serde::Serialize;
 use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
+use super::status::warn_operator;
 use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, names, op};
 use crate::apply::schedule::StepReport;
-use crate::change::compare::Depth;
+use crate::change::boot_hook;
+use crate::change::bounce::Progress;
+use crate::change::compare::{ChangeKind, Depth};
+use crate::change::host::Host;
 use crate::change::manifest::Node;
 use crate::change::netcf;
-use crate::change::plan::{Bounces, actions};
+use crate::change::plan::{Action, Bounces, actions};
 use crate::change::rollback::{Bounce, RollbackReport, plan};
 use crate::change::transaction::{Begin, Snapshot, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::signals::SignalGuard;
 
 /// Save the network configuration and open a change
 ///
@@ -30,7 +35,11 @@ pub(super) struct BeginArgs {
 ///
 /// Deletes the snapshot. Fails with status 3 where no change is open.
 #[derive(Debug, clap::Args)]
-pub(super) struct CommitArgs {}
+pub(super) struct CommitArgs {
+    /// Commit although a rollback of the change was cut short and has restored some of the files
+    #[arg(long)]
+    force: bool,
+}
 
 /// Bring the configuration back to what it was when the change began
 ///
@@ -90,7 +99,12 @@ pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done
     ));
     output
         .say("Keep what you do now with 'ncf change-commit', undo it with 'ncf change-rollback'.");
-    output.say("If the machine reboots before you commit, it is undone at boot.");
+    if boot_hook::is_enabled(&host.root) {
+        output.say("If the machine reboots before you commit, it is undone at boot.");
+    } else {
+        let warning = Error::failed("nothing on this host undoes the change if it reboots");
+        output.warn(&warning.hint("'systemctl enable ncf-rollback.service' would"));
+    }
     Ok(None)
 }
 
@@ -100,9 +114,13 @@ struct Committed {
 }
 
 /// Runs `change-commit`.
-pub(super) fn commit(_args: &CommitArgs, session: &Session, output: &Output) -> Done {
+pub(super) fn commit(args: &CommitArgs, session: &Session, output: &Output) -> Done {
     let lock = session.host.state.lock("change-commit")?;
-    Transaction::open(&session.host, &lock)?.commit(&session.host)?;
+    let open = Transaction::open(&session.host, &lock)?;
+    if !args.force {
+        open.must_not_be_rolling_back()?;
+    }
+    open.commit(&session.host)?;
     output.json(&Committed { committed: true });
     output.say("The change is committed: the configuration stays as it is now.");
     Ok(None)
@@ -125,47 +143,52 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
     } else {
         Transaction::open(host, &lock)?
     };
-    let report = open.rollback(host, Bounce::Changed, &mut |step| print_step(output, step))?;
+    let unbroken = SignalGuard::block()?;
+    let watch = &mut |progress: Progress<'_>| print_progress(output, progress);
+    let report = open.rollback(host, Bounce::Changed, &unbroken, watch)?;
     Ok(print_report(&report, output))
 }
 
 fn dry_run(session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let Some(snapshot) = Snapshot::of_open_change(host)? else {
-        return Err(Error::state("no change is open")
-            .hint("'ncf change-begin' opens one")
-            .into());
-    };
+    let snapshot = Snapshot::must_be_open(host)?;
     snapshot.verify()?;
     let difference = plan(host, &snapshot, Depth::Thorough)?;
-    let bounces = match host.applier.name() {
-        "none" => Bounces::default(),
-        _ => difference.rollback_bounces(),
-    };
-    let actions = actions(&difference.changes, &bounces);
-    let views: Vec<_> = actions.iter().map(ActionView::from).collect();
-    print_plan(&views, "A rollback", output);
-    if host.applier.name() == "none" {
-        say_by_hand(&difference.rollback_bounces(), output);
-    }
+    let bounces = difference.rollback_bounces();
+    print_plan(
+        host,
+        &actions(&difference.changes, &bounces),
+        "A rollback",
+        output,
+    );
+    warn_operator(&difference, output);
     Ok(None)
 }
 
 #[derive(Serialize)]
 struct Plan<'a> {
+    applier: &'a str,
     actions: &'a [ActionView],
 }
 
 /// Prints a plan that is not carried out.
-pub(super) fn print_plan(actions: &[ActionView], whose: &str, output: &Output) {
-    output.json(&Plan { actions });
+pub(super) fn print_plan(host: &Host, actions: &[Action<'_>], whose: &str, output: &Output) {
+    let applier = host.applier.name();
+    let actions: Vec<_> = actions.iter().map(ActionView::from).collect();
+    output.json(&Plan {
+        applier,
+        actions: &actions,
+    });
     if actions.is_empty() {
         output.print(format!("{whose} would do nothing: nothing has changed."));
         return;
     }
     output.print(format!("{whose} would, in this order:"));
-    for action in actions {
+    for action in &actions {
         output.print(action.line());
+    }
+    if applier == "none" && actions.iter().any(ActionView::is_bounce) {
+        output.print("ifdown and ifup are left to you (applier: none).");
     }
 }
 
@@ -178,8 +201,19 @@ pub(super) fn say_by_hand(bounces: &Bounces, output: &Output) {
     }
 }
 
-/// Prints a step as it ends.
-pub(super) fn print_step(output: &Output, step: &StepReport) {
+/// Prints what is about to happen, and each step as it ends.
+pub(super) fn print_progress(output: &Output, progress: Progress<'_>) {
+    match progress {
+        Progress::Begins(bounces) if *bounces == Bounces::default() => {}
+        Progress::Begins(bounces) => {
+            let (down, up) = (names(&bounces.down), names(&bounces.up));
+            output.say(format!("Taking down {down}; bringing up {up}:"));
+        }
+        Progress::Ended(step) => print_step(output, step),
+    }
+}
+
+fn print_step(output: &Output, step: &StepReport) {
     let seconds = step.took.as_secs_f64();
     match &step.result {
         Ok(()) => {
@@ -240,6 +274,18 @@ pub(super) fn print_report(report: &RollbackReport, output: &Output) -> Option<E
             .collect(),
         archive: report.archive.as_deref(),
     });
+    for change in report
+        .changes
+        .iter()
+        .filter(|_| output.verbose && report.is_restored())
+    {
+        let undone = if change.change.kind == ChangeKind::Added {
+            "removed"
+        } else {
+            "restored"
+        };
+        output.say(format!("  {undone:8} {}", change.change.path.display()));
+    }
     for line in mended_lines(&report.mended) {
         output.say(line);
     }
