@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::difference::Difference;
+use super::compare::Depth;
+use super::difference::difference;
+use super::files::Present;
 use super::host::Host;
+use super::journal::Unfinished;
 use super::plan::{Bounces, View};
+use super::transaction::Transaction;
+use super::tree::Tree;
 use crate::apply::Target;
 use crate::apply::bystanders::{Bystanders, Membership};
 use crate::apply::schedule::{self, Step, StepReport, Verb};
@@ -12,6 +17,7 @@ use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
 use crate::iface::order::{down_after, up_after, up_order};
 use crate::sys::name::InterfaceName;
+use crate::sys::signals::SignalGuard;
 
 /// Told of each step as it ends.
 pub type Watch<'w> = &'w mut dyn FnMut(&StepReport);
@@ -32,7 +38,7 @@ pub struct Prepared<'a> {
     up: Vec<Step>,
     first: usize,
     bounced: BTreeSet<InterfaceName>,
-    bystanders: Option<Bystanders>,
+    bystanders: Option<Result<Bystanders>>,
 }
 
 /// What bouncing did to interfaces that were not bounced, set right again.
@@ -81,15 +87,15 @@ pub fn prepare<'a>(
             .check(target)
             .context(|| format!("{} could not be brought up", target.name))?;
     }
-    let bounced: BTreeSet<_> = bounces.down.iter().chain(&bounces.up).cloned().collect();
-    let none = applier.name() == "none" || bounced.is_empty();
-    let bystanders = (!none).then(Bystanders::capture).transpose()?;
+    let all: BTreeSet<_> = bounces.down.iter().chain(&bounces.up).cloned().collect();
+    let none = applier.name() == "none" || all.is_empty();
+    let bystanders = (!none).then(Bystanders::capture);
     Ok(Prepared {
         host,
         down: steps(down, down_after(&bounces.down, &from.view.dependencies)),
         up: steps(up, up_after(&bounces.up, &to.view.dependencies)),
         first: bounces.first,
-        bounced,
+        bounced: all,
         bystanders,
     })
 }
@@ -118,10 +124,15 @@ impl Prepared<'_> {
 
     /// Sets right what the bounces did to others: guests' taps and untouched ports go back into a bridge
     /// that was made anew, and a vlan whose device vanished with the one below is brought up.
-    pub fn mend(&self, to: Side<'_>, watch: Watch<'_>) -> Mended {
+    pub fn mend(&mut self, to: Side<'_>, watch: Watch<'_>) -> Mended {
         let mut mended = Mended::default();
-        let Some(bystanders) = &self.bystanders else {
-            return mended;
+        let bystanders = match self.bystanders.take() {
+            Some(Ok(bystanders)) => bystanders,
+            Some(Err(error)) => {
+                mended.errors.push(error);
+                return mended;
+            }
+            None => return mended,
         };
         let backend = &self.host.backend;
         let configured = |name: &InterfaceName| {
@@ -209,38 +220,50 @@ impl ApplyReport {
     }
 }
 
-/// Makes the changed files the running state: takes down what the snapshot's files had configured
-/// and brings up what the present ones do, for exactly the interfaces that changed.
-pub fn apply(
-    host: &Host,
-    difference: &Difference,
-    from: &dyn Files,
-    to: &dyn Files,
-    watch: Watch<'_>,
-) -> Result<ApplyReport> {
-    let bounces = difference.apply_bounces();
-    let from = Side {
-        view: &difference.before,
-        files: from,
-    };
-    let to = Side {
-        view: &difference.now,
-        files: to,
-    };
-    let prepared = prepare(host, &bounces, from, to)?;
-    let _guard = crate::sys::signals::SignalGuard::block()?;
-    let mut interfaces = prepared.down(watch);
-    for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
-        // ifdown needs the file, and that is gone; the kernel can be asked without it.
-        if report.result.is_err() && !to.view.configured.contains(&target.name) {
-            report.result = take_off(host, target, from.files);
+impl Transaction<'_> {
+    /// Makes the changed files the running state: takes down what the snapshot's files had configured
+    /// and brings up what the present ones do, for exactly the interfaces that changed.
+    ///
+    /// Fails with nothing touched where an interface could not be brought up by this applier. Otherwise
+    /// what failed is in the report.
+    pub fn apply(
+        &self,
+        host: &Host,
+        _unbroken: &SignalGuard,
+        watch: Watch<'_>,
+    ) -> Result<ApplyReport> {
+        let snapshot = self.snapshot()?;
+        if snapshot.is_rolling_back() {
+            let error = Error::state("a rollback of this change has begun and was cut short");
+            return Err(error.hint("complete it with 'ncf change-rollback'"));
         }
+        let tree = Tree::now(&host.root, &host.scope)?;
+        let copies = snapshot.copies();
+        let (saved, present) = (snapshot.saved(&copies), Present(&tree));
+        let difference = difference(host, &snapshot, Depth::Quick, &Unfinished::default())?;
+        let bounces = difference.apply_bounces();
+        let from = Side {
+            view: &difference.before,
+            files: &saved,
+        };
+        let to = Side {
+            view: &difference.now,
+            files: &present,
+        };
+        let mut prepared = prepare(host, &bounces, from, to)?;
+        let mut interfaces = prepared.down(watch);
+        for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
+            // ifdown needs the file, and that is gone; the kernel can be asked without it.
+            if report.result.is_err() && !to.view.configured.contains(&target.name) {
+                report.result = take_off(host, target, from.files);
+            }
+        }
+        interfaces.extend(prepared.up(watch));
+        Ok(ApplyReport {
+            interfaces,
+            mended: prepared.mend(to, watch),
+        })
     }
-    interfaces.extend(prepared.up(watch));
-    Ok(ApplyReport {
-        interfaces,
-        mended: prepared.mend(to, watch),
-    })
 }
 
 fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {

@@ -129,20 +129,9 @@ pub fn compare(
 
 /// What differs from the manifest's snapshot now.
 pub fn since(tree: &Tree<'_>, manifest: &Manifest, depth: Depth) -> Result<Vec<Change>> {
-    let mut covered = tree.covered()?;
-    if let Some(only) = &manifest.only {
-        covered.retain(|path| is_among(path, only));
-    }
+    let covered = tree.covered()?;
     let began = (depth == Depth::Quick).then_some(manifest.began);
     compare(tree, &manifest.entries, &covered, began)
-}
-
-/// Whether a snapshot that covers only some names of files would hold `path`.
-fn is_among(path: &CoveredPath, only: &[String]) -> bool {
-    let Some(name) = path.as_path().to_str() else {
-        return false;
-    };
-    path.is_config() && !name.contains('/') && only.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn differs(

@@ -64,7 +64,11 @@ pub enum Body {
 
 /// Both versions of every changed path: the snapshot's and the present one.
 pub fn since(host: &Host, snapshot: &Snapshot, changes: &[FileChange]) -> Result<Vec<Pair>> {
-    let tree = Tree::at(&host.root, &host.scope, &snapshot.manifest.config_dir)?;
+    let tree = Tree::at(
+        &host.root,
+        &snapshot.manifest.scope,
+        &snapshot.manifest.config_dir,
+    )?;
     let copies = snapshot.copies();
     let pair = |change: &FileChange| {
         let path = &change.change.path;
@@ -90,11 +94,8 @@ pub fn archived(host: &Host, archived: &Archived) -> Result<Vec<Pair>> {
     let Some(discarded) = &archived.discarded else {
         return Ok(Vec::new());
     };
-    let tree = Tree::at(
-        &host.root,
-        &host.scope,
-        &archived.snapshot.manifest.config_dir,
-    )?;
+    let manifest = &archived.snapshot.manifest;
+    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
     let (before_copies, after_copies) = (archived.snapshot.copies(), archived.discarded_copies());
     let pair = |(before, after): (Option<&Entry>, &Entry)| {
         let path = &after.path;

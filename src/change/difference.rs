@@ -37,10 +37,12 @@ pub fn difference(
     unfinished: &Unfinished,
 ) -> Result<Difference> {
     let manifest = &snapshot.manifest;
-    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
+    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
     let copies = snapshot.copies();
     let saved = snapshot.saved(&copies);
     let changes = since(&tree, manifest, depth)?;
+    // The backend reads files that a snapshot from netcf does not have.
+    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
     Ok(explain(host, &tree, changes, snapshot, &saved, unfinished))
 }
 

@@ -10,7 +10,6 @@ use super::restore::{Outcome, Source, restore};
 use super::transaction::{Snapshot, Transaction, make_private_dir};
 use super::tree::Tree;
 use crate::error::{Context, Error, Result};
-use crate::state::Lock;
 use crate::state::sync::rename_durably;
 use crate::sys::signals::SignalGuard;
 
@@ -156,8 +155,8 @@ fn is_archive_name(name: &str) -> bool {
 pub fn put_back(
     host: &Host,
     _transaction: &Transaction<'_>,
-    _lock: &Lock,
     archived: &Archived,
+    _unbroken: &SignalGuard,
 ) -> Result<(Vec<Change>, Outcome)> {
     let Some(discarded) = &archived.discarded else {
         return Err(Error::failed(format!(
@@ -176,14 +175,13 @@ pub fn put_back(
     let copies = archived.discarded_copies();
     super::transaction::verify(&discarded.entries, &copies)?;
     let manifest = &archived.snapshot.manifest;
-    let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
+    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
     let changes = compare(
         &tree,
         &discarded.entries,
         &std::collections::BTreeSet::new(),
         None,
     )?;
-    let _guard = SignalGuard::block()?;
     let source = Source {
         wanted: &discarded.entries,
         copies: &copies,

@@ -11,7 +11,7 @@ use crate::sys::node::{Kind, Stat};
 
 /// How a regular file comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Method {
+pub(super) enum Method {
     /// A new file takes its name: nobody ever sees half of it.
     Replace,
     /// The content is written into the same inode, so that names elsewhere stay one with it.
@@ -24,7 +24,7 @@ pub enum Method {
 
 /// Which names are one file, before and now.
 #[derive(Debug, Default)]
-pub struct Links<'a> {
+pub(super) struct Links<'a> {
     /// By inode number in the snapshot, those with more than one name.
     before: BTreeMap<u64, BTreeSet<&'a CoveredPath>>,
     /// What is at each of those paths now, and at whatever shares an inode now.
@@ -35,7 +35,11 @@ pub struct Links<'a> {
 
 impl<'a> Links<'a> {
     /// Looks up the links among the `wanted` paths; nothing where no changed file has any.
-    pub fn look(tree: &Tree<'_>, wanted: &'a [Entry], changes: &[Change]) -> io::Result<Self> {
+    pub(super) fn look(
+        tree: &Tree<'_>,
+        wanted: &'a [Entry],
+        changes: &[Change],
+    ) -> io::Result<Self> {
         let mut links = Self::default();
         let was_linked = wanted
             .iter()
@@ -75,7 +79,7 @@ impl<'a> Links<'a> {
     }
 
     /// How the `file` at a changed path comes back.
-    pub fn method(&self, change: &Change, file: &FileNode) -> Method {
+    pub(super) fn method(&self, change: &Change, file: &FileNode) -> Method {
         let alone = BTreeSet::from([&change.path]);
         let group = self
             .before

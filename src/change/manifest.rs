@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::raw::RawEntry;
 use crate::error::{Context, Error, Result};
+use crate::iface::backend::Scope;
 use crate::state::sync::Unsynced;
 use crate::sys::escape::{escape, hex, unescape};
 use crate::sys::name::InterfaceName;
@@ -164,10 +165,11 @@ pub struct Manifest {
     pub operator_path: Vec<InterfaceName>,
     /// The configuration directory with all links resolved, from the root.
     pub config_dir: PathBuf,
-    /// Beginnings of the names that were covered in it, where these are fewer than usual: a snapshot
-    /// taken over from netcf knows nothing of the others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<Vec<String>>,
+    /// What it covers.
+    pub scope: Scope,
+    /// Whether it was made of netcf's snapshot, which knows fewer files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_netcf: bool,
     /// Sorted by path.
     pub entries: Vec<Entry>,
 }
@@ -194,6 +196,7 @@ impl Manifest {
             let path = manifest.config_dir.display();
             return Err(bad(format!("{path} is no configuration directory")));
         }
+        check_scope(&manifest.scope).map_err(bad)?;
         check_sorted(&manifest.entries).map_err(bad)?;
         Ok(manifest)
     }
@@ -247,6 +250,28 @@ pub fn new_id() -> String {
     id.chars().take(8).collect()
 }
 
+/// A rollback removes what is covered and has no entry, so this must not cover what it never did.
+fn check_scope(scope: &Scope) -> Result<(), String> {
+    let is_place =
+        |path: &PathBuf| CoveredPath::new(path.clone()).is_some_and(|path| !path.is_config());
+    if let Some(path) = scope
+        .files
+        .iter()
+        .chain([&scope.config_dir])
+        .find(|path| !is_place(path))
+    {
+        return Err(format!("{} cannot be covered", path.display()));
+    }
+    match scope
+        .prefixes
+        .iter()
+        .find(|prefix| prefix.is_empty() || prefix.contains('/'))
+    {
+        Some(prefix) => Err(format!("{prefix:?} is no beginning of a file's name")),
+        None => Ok(()),
+    }
+}
+
 fn check_sorted(entries: &[Entry]) -> Result<(), String> {
     match entries
         .iter()
@@ -267,11 +292,20 @@ fn write_json(dir: &Path, value: &impl Serialize, unsynced: &mut Unsynced) -> Re
     json.push(b'\n');
     let digest = format!("{}  {NAME}\n", hex(&Sha256::digest(&json)));
     for (name, content) in [(NAME, json.as_slice()), (DIGEST_NAME, digest.as_bytes())] {
-        let mut file = File::create_new(dir.join(name)).context(failed(name))?;
+        let mut file = create_private(&dir.join(name)).context(failed(name))?;
         file.write_all(content).context(failed(name))?;
         unsynced.push(file).context(failed(name))?;
     }
     Ok(())
+}
+
+fn create_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path) -> Result<T> {

@@ -43,7 +43,7 @@ pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)>
         .is_none_or(|snapshot| snapshot.join("date").exists());
     if is_open(&dir)? {
         let manifest = Manifest::read(&dir)?;
-        if manifest.only.is_none() {
+        if !manifest.from_netcf {
             return Err(already_open(host));
         }
         settle(snapshot.as_deref(), &manifest.id)?;
@@ -82,9 +82,10 @@ fn settle(snapshot: Option<&Path>, id: &str) -> Result<()> {
 /// Makes a snapshot of ncf's in `staging` from that of netcf, durably.
 fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
     let failed = || format!("cannot write the snapshot in {}", staging.display());
-    let scope = Scope {
+    let mut scope = Scope {
         config_dir: PathBuf::from(SNAPSHOT),
-        prefixes: &PREFIXES,
+        prefixes: PREFIXES.map(str::to_owned).to_vec(),
+        subdirectories: false,
         files: Vec::new(),
     };
     let theirs = Tree::now(&host.root, &scope)?;
@@ -98,12 +99,15 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
     let copies_dir = staging.join("files");
     let copies = keep(&theirs, &paths, &copies_dir)?;
     let tree = Tree::now(&host.root, &host.scope)?;
-    let entries = rebase(&tree, copies.entries, &copies_dir)?;
-    let only = PREFIXES
-        .iter()
-        .filter(|_| complete)
-        .map(|prefix| (*prefix).to_owned())
-        .collect();
+    let mut entries = rebase(&tree, copies.entries, &copies_dir)?;
+    entries.extend(directory(&tree, &copies_dir)?);
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|a, b| a.path == b.path);
+    scope.config_dir.clone_from(&host.scope.config_dir);
+    if !complete {
+        // What it does not have may have been there.
+        scope.prefixes.clear();
+    }
     let manifest = Manifest {
         format: FORMAT,
         id: id.to_owned(),
@@ -113,7 +117,8 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         reason: Some("taken over from netcf".to_owned()),
         operator_path: host.operator_path(),
         config_dir: tree.config_dir().to_owned(),
-        only: Some(only),
+        scope,
+        from_netcf: true,
         entries,
     };
     let mut unsynced: Unsynced = copies.unsynced;
@@ -152,9 +157,15 @@ fn rebase(tree: &Tree<'_>, theirs: Vec<Entry>, copies: &Path) -> Result<Vec<Entr
         entries.push(entry);
     }
     let _ = std::fs::remove_dir_all(scratch);
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    entries.dedup_by(|a, b| a.path == b.path);
     Ok(entries)
+}
+
+/// The configuration directory itself, of which netcf says nothing: it is as it is.
+fn directory(tree: &Tree<'_>, copies: &Path) -> Result<Vec<Entry>> {
+    let mut paths = tree.covered()?;
+    paths.retain(|path| path.as_path() == Path::new(".") || path.as_path() == tree.scope_dir());
+    let paths: Vec<_> = paths.into_iter().collect();
+    Ok(keep(tree, &paths, copies)?.entries)
 }
 
 fn move_copy(copies: &Path, from: &CoveredPath, to: &CoveredPath) -> Result<()> {

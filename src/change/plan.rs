@@ -178,6 +178,7 @@ mod tests {
         let bounces = Bounces {
             down: vec![name("eth1")],
             up: vec![name("eth2")],
+            first: 0,
         };
         let [one, two] = &changes;
         assert_eq!(

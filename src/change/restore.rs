@@ -106,7 +106,8 @@ fn remove_litter(tree: &Tree<'_>, source: &Source<'_>) {
     }
 }
 
-/// Makes the directories that are missing, parents first, still without their metadata.
+/// Makes the directories that are missing, parents first, still without their metadata. Those above what
+/// a link points to were not saved; they are made with the usual mode.
 fn make_directories(
     tree: &Tree<'_>,
     source: &Source<'_>,
@@ -115,6 +116,11 @@ fn make_directories(
 ) {
     for change in changes {
         let wanted = find(source.wanted, &change.path).map(|entry| &entry.node);
+        if !change.path.is_config() && change.kind == ChangeKind::Removed {
+            let parent = change.path.as_path().parent().unwrap_or(Path::new("/"));
+            // Where this fails, so does the restore, which says so.
+            let _ = std::fs::create_dir_all(tree.root().host_path(parent));
+        }
         let here = change.now.map(|now| now.kind);
         if !matches!(wanted, Some(Node::Directory(_))) || here == Some(Kind::Directory) {
             continue;
@@ -268,13 +274,13 @@ impl<'a> Restorer<'a> {
         self.made += 1;
         let name = format!("{TEMPORARY}{}-{}", self.source.id, self.made);
         let temporary = place.sibling(name.as_ref());
-        let made = make(self, &temporary);
-        if made.is_ok() {
+        let result = make(self, &temporary);
+        if result.is_ok() {
             self.waiting.push((path.clone(), temporary, place.clone()));
         } else {
             discard(&temporary);
         }
-        made
+        result
     }
 
     /// Writes a file's content and metadata from its copy, which must be what the manifest says.
@@ -350,9 +356,9 @@ impl<'a> Restorer<'a> {
             let Node::Directory(meta) = &entry.node else {
                 continue;
             };
-            let changed = changes.iter().any(|change| change.path == entry.path);
+            let differs = changes.iter().any(|change| change.path == entry.path);
             let done = self.place(&entry.path).and_then(|place| {
-                if changed {
+                if differs {
                     set_meta(&place.open()?, meta)?;
                 }
                 if place.stat()?.is_some_and(|stat| stat.mtime != meta.mtime) {

@@ -98,7 +98,13 @@ impl Transaction<'_> {
     ///
     /// Fails with nothing changed where the snapshot is damaged or an interface could not be brought
     /// up by this applier. Otherwise what failed is in the report.
-    pub fn rollback(self, host: &Host, bounce: Bounce, watch: Watch<'_>) -> Result<RollbackReport> {
+    pub fn rollback(
+        self,
+        host: &Host,
+        bounce: Bounce,
+        _unbroken: &SignalGuard,
+        watch: Watch<'_>,
+    ) -> Result<RollbackReport> {
         let snapshot = self.snapshot()?;
         snapshot.verify()?;
         let mut warnings = Vec::new();
@@ -131,7 +137,7 @@ struct Run<'a, 'l> {
 impl Run<'_, '_> {
     fn go(self, mut warnings: Vec<Error>, watch: Watch<'_>) -> Result<RollbackReport> {
         let manifest = &self.snapshot.manifest;
-        let tree = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
+        let tree = Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir)?;
         let wanted = self.difference.rollback_bounces();
         let by_hand = self.host.applier.name() == "none" && self.bounce == Bounce::Changed;
         let not_bounced = (by_hand && wanted != Bounces::default()).then(|| wanted.clone());
@@ -139,7 +145,9 @@ impl Run<'_, '_> {
             Bounce::Changed if !by_hand => wanted,
             _ => Bounces::default(),
         };
-        let present = Present(&tree);
+        // The backend reads files that a snapshot from netcf does not have.
+        let all = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
+        let present = Present(&all);
         let from = Side {
             view: &self.difference.now,
             files: &present,
@@ -150,10 +158,9 @@ impl Run<'_, '_> {
             view: &self.difference.before,
             files: &saved,
         };
-        let prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
+        let mut prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
             error.hint("'--applier none' restores the files alone and bounces nothing")
         })?;
-        let _guard = SignalGuard::block()?;
         if let Err(error) = self.keep_discarded(&tree) {
             let what = "what is discarded is not kept in the archive";
             warnings.push(Error::failed(what).because(error));
@@ -266,20 +273,17 @@ impl Run<'_, '_> {
 
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
-        let again = Tree::at(
-            &self.host.root,
-            &self.host.scope,
-            &self.snapshot.manifest.config_dir,
-        )
-        .and_then(|tree| {
-            let manifest = &self.snapshot.manifest;
-            let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
-            Ok(differing
-                .into_iter()
-                .filter(|change| !is_left_directory(change))
-                .map(|change| tree.display(&change.path))
-                .collect::<Vec<_>>())
-        });
+        let manifest = &self.snapshot.manifest;
+        let again =
+            Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir).and_then(|tree| {
+                let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+                let differing = differing
+                    .into_iter()
+                    .filter(|change| !is_left_directory(change));
+                Ok(differing
+                    .map(|change| tree.display(&change.path))
+                    .collect::<Vec<_>>())
+            });
         match again {
             Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
                 let what = format!("still not as in the snapshot: {}", differing.join(", "));

@@ -39,7 +39,7 @@ pub fn take(tree: &Tree<'_>, into: &Path) -> Result<Copies> {
     let mut copier = Copier::new(tree, into)?;
     let mut last = None;
     for _ in 0..ROUNDS {
-        match copier.round(tree.covered()?)? {
+        match copier.round(&tree.covered()?)? {
             None => return Ok(copier.finish()),
             changed => last = changed,
         }
@@ -99,10 +99,10 @@ impl<'a> Copier<'a> {
     }
 
     /// Copies what differs from what was seen, and returns one such path, or `None`.
-    fn round(&mut self, covered: BTreeSet<CoveredPath>) -> Result<Option<CoveredPath>> {
+    fn round(&mut self, covered: &BTreeSet<CoveredPath>) -> Result<Option<CoveredPath>> {
         let mut changed = None;
         let mut targets = BTreeSet::new();
-        for path in &covered {
+        for path in covered {
             if self.update(path, false)? {
                 changed = Some(path.clone());
             }

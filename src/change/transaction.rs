@@ -10,7 +10,7 @@ use super::tree::Tree;
 use super::{files::Saved, netcf};
 use crate::error::{Context, Error, Result};
 use crate::state::Lock;
-use crate::state::sync::{rename_durably, sync_dir};
+use crate::state::sync::rename_durably;
 
 /// A snapshot on disk: of the open change, or in the archive.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl Snapshot {
         }
     }
 
+    /// The snapshot of the open change; fails with [`crate::ErrorKind::State`] where none is open.
+    pub fn must_be_open(host: &Host) -> Result<Self> {
+        Self::of_open_change(host)?.ok_or_else(|| none_open(host))
+    }
+
     /// The directory that it is in.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -55,6 +60,11 @@ impl Snapshot {
     /// Whether a rollback of it has begun and not ended.
     pub fn is_rolling_back(&self) -> bool {
         self.dir.join("journal").exists()
+    }
+
+    /// Whether the machine has been booted since it was taken.
+    pub fn is_of_earlier_boot(&self) -> bool {
+        boot_id().is_ok_and(|boot_id| boot_id != self.manifest.boot_id)
     }
 
     /// Reads every copy and compares it with its digest. Fails naming the first damaged one.
@@ -131,13 +141,7 @@ impl<'l> Transaction<'l> {
         if is_open(&dir)? {
             return Ok(Self { dir, _lock: lock });
         }
-        let error = Error::state("no change is open");
-        Err(match netcf::pending(host) {
-            Some(_) => error.hint(
-                "netcf has one open; 'ncf change-rollback --adopt-netcf' rolls back from its snapshot",
-            ),
-            None => error.hint("'ncf change-begin' opens one"),
-        })
+        Err(none_open(host))
     }
 
     /// Takes the snapshot and opens the change. On failure nothing is left behind.
@@ -165,7 +169,8 @@ impl<'l> Transaction<'l> {
             reason: begin.reason,
             operator_path: host.operator_path(),
             config_dir: tree.config_dir().to_owned(),
-            only: None,
+            scope: host.scope.clone(),
+            from_netcf: false,
             entries: Vec::new(),
         };
         let staging = host.state.beginning(&manifest.id);
@@ -201,6 +206,17 @@ impl<'l> Transaction<'l> {
     /// Reads the snapshot.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::read(&self.dir)
+    }
+}
+
+/// The error where no change is open.
+fn none_open(host: &Host) -> Error {
+    let error = Error::state("no change is open");
+    match netcf::pending(host) {
+        Some(_) => error.hint(
+            "netcf has one open; 'ncf change-rollback --adopt-netcf' rolls back from its snapshot",
+        ),
+        None => error.hint("'ncf change-begin' opens one; begin before you edit"),
     }
 }
 
@@ -258,13 +274,7 @@ fn fill(tree: &Tree<'_>, mut manifest: Manifest, staging: &Path) -> Result<Manif
 
 /// Makes a complete, synced transaction the open one.
 pub(super) fn open_durably(staging: &Path, dir: &Path) -> Result<()> {
-    let failed = || format!("cannot open the change {}", dir.display());
-    std::fs::rename(staging, dir).context(failed)?;
-    let parent = dir.parent().unwrap_or(dir);
-    sync_dir(parent).context(failed).inspect_err(|_| {
-        // Not known to survive a power cut, so not open: a half-kept promise is worse than none.
-        let _ = std::fs::rename(dir, staging);
-    })
+    rename_durably(staging, dir).context(|| format!("cannot open the change {}", dir.display()))
 }
 
 /// Makes a directory for its owner alone.

@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 use super::manifest::CoveredPath;
 use crate::error::{Context, Result};
 use crate::iface::backend::Scope;
-use crate::sys::node::Place;
+use crate::sys::node::{Kind, Place, Stat};
 use crate::sys::root::Root;
 
 /// Files that a restore makes beside those it replaces begin with this. No configuration system reads
@@ -70,6 +70,11 @@ impl<'a> Tree<'a> {
     /// The configuration directory from the root, all links resolved.
     pub fn config_dir(&self) -> &Path {
         &self.config_dir
+    }
+
+    /// The configuration directory from the root, by its usual name.
+    pub fn scope_dir(&self) -> &Path {
+        &self.scope.config_dir
     }
 
     /// The configuration directory on the running system.
@@ -131,12 +136,21 @@ impl<'a> Tree<'a> {
     pub fn covered(&self) -> Result<BTreeSet<CoveredPath>> {
         let mut found = BTreeSet::new();
         if self.config.is_some() {
-            found.insert(CoveredPath::config_dir());
             self.walk_config(&mut found)?;
         }
-        if self.scope.config_dir != self.config_dir {
-            // The configuration directory is a link, which a change may point elsewhere.
-            found.extend(self.existing(&self.scope.config_dir)?);
+        // Itself, whatever it is: a link that leads nowhere is none the less there.
+        found.extend(
+            self.existing(CoveredPath::config_dir())?
+                .map(|(path, _)| path),
+        );
+        if let Some(path) = CoveredPath::new(self.scope.config_dir.clone())
+            && self.scope.config_dir != self.config_dir
+        {
+            let found_link = self
+                .existing(path)?
+                .filter(|(_, stat)| stat.kind == Kind::Symlink);
+            // A change may point it elsewhere.
+            found.extend(found_link.map(|(path, _)| path));
         }
         for file in &self.scope.files {
             if let Some(pattern) = as_pattern(file) {
@@ -150,7 +164,15 @@ impl<'a> Tree<'a> {
 
     fn walk_config(&self, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
         let hidden = |name: &std::ffi::OsStr| name.as_bytes().starts_with(b".");
-        let walk = WalkDir::new(&self.config_host).min_depth(1).into_iter();
+        let depth = if self.scope.subdirectories {
+            usize::MAX
+        } else {
+            1
+        };
+        let walk = WalkDir::new(&self.config_host)
+            .min_depth(1)
+            .max_depth(depth)
+            .into_iter();
         for entry in walk.filter_entry(|entry| !hidden(entry.file_name())) {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -160,7 +182,8 @@ impl<'a> Tree<'a> {
                         .context(|| format!("cannot list {}", self.config_host.display()));
                 }
             };
-            if !entry.file_type().is_dir() && !self.is_covered_name(entry.file_name()) {
+            let directory = self.scope.subdirectories && entry.file_type().is_dir();
+            if !directory && !self.is_covered_name(entry.file_name()) {
                 continue;
             }
             let relative = entry
@@ -183,7 +206,8 @@ impl<'a> Tree<'a> {
 
     /// The file, or the directory with all that is in it.
     fn walk_file(&self, file: &Path, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
-        let Some(path) = self.existing(file)? else {
+        let path = CoveredPath::new(file.to_owned());
+        let Some((path, _)) = path.map(|path| self.existing(path)).transpose()?.flatten() else {
             return Ok(());
         };
         let host = self.root.host_path(file);
@@ -216,15 +240,12 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn existing(&self, file: &Path) -> Result<Option<CoveredPath>> {
-        let Some(path) = CoveredPath::new(file.to_owned()) else {
-            return Ok(None);
-        };
-        let failed = || format!("cannot look at {}", file.display());
+    fn existing(&self, path: CoveredPath) -> Result<Option<(CoveredPath, Stat)>> {
+        let failed = || format!("cannot look at {}", self.display(&path));
         let Some(place) = self.place(&path).context(failed)? else {
             return Ok(None);
         };
-        Ok(place.stat().context(failed)?.map(|_| path))
+        Ok(place.stat().context(failed)?.map(|stat| (path, stat)))
     }
 }
 

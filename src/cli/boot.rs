@@ -3,9 +3,9 @@
 use super::output::Output;
 use super::setup::Session;
 use super::{Done, change};
-use crate::change::host::boot_id;
 use crate::change::rollback::Bounce;
 use crate::change::transaction::{Snapshot, Transaction};
+use crate::sys::signals::SignalGuard;
 
 /// Undo at boot what was never committed
 ///
@@ -27,10 +27,11 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     }
     let lock = host.state.lock("boot-rollback")?;
     let open = Transaction::open(host, &lock)?;
-    if args.earlier_boot && open.snapshot()?.manifest.boot_id == boot_id()? {
+    if args.earlier_boot && !open.snapshot()?.is_of_earlier_boot() {
         output.say("The open change was begun since this boot: it is left alone.");
         return Ok(None);
     }
-    let report = open.rollback(host, Bounce::Nothing, &mut |_| ())?;
+    let unbroken = SignalGuard::block()?;
+    let report = open.rollback(host, Bounce::Nothing, &unbroken, &mut |_| ())?;
     Ok(change::print_report(&report, output))
 }

@@ -5,15 +5,19 @@ use serde::Serialize;
 use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
+use super::status::warn_operator;
 use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, names, op};
 use crate::apply::schedule::StepReport;
-use crate::change::compare::Depth;
+use crate::change::boot_hook;
+use crate::change::compare::{ChangeKind, Depth};
+use crate::change::host::Host;
 use crate::change::manifest::Node;
 use crate::change::netcf;
-use crate::change::plan::{Bounces, actions};
+use crate::change::plan::{Action, Bounces, actions};
 use crate::change::rollback::{Bounce, RollbackReport, plan};
 use crate::change::transaction::{Begin, Snapshot, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::signals::SignalGuard;
 
 /// Save the network configuration and open a change
 ///
@@ -90,7 +94,12 @@ pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done
     ));
     output
         .say("Keep what you do now with 'ncf change-commit', undo it with 'ncf change-rollback'.");
-    output.say("If the machine reboots before you commit, it is undone at boot.");
+    if boot_hook::is_enabled(&host.root) {
+        output.say("If the machine reboots before you commit, it is undone at boot.");
+    } else {
+        let warning = Error::failed("nothing on this host undoes the change if it reboots");
+        output.warn(&warning.hint("'systemctl enable ncf-rollback.service' would"));
+    }
     Ok(None)
 }
 
@@ -125,47 +134,52 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
     } else {
         Transaction::open(host, &lock)?
     };
-    let report = open.rollback(host, Bounce::Changed, &mut |step| print_step(output, step))?;
+    let unbroken = SignalGuard::block()?;
+    let watch = &mut |step: &StepReport| print_step(output, step);
+    let report = open.rollback(host, Bounce::Changed, &unbroken, watch)?;
     Ok(print_report(&report, output))
 }
 
 fn dry_run(session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let Some(snapshot) = Snapshot::of_open_change(host)? else {
-        return Err(Error::state("no change is open")
-            .hint("'ncf change-begin' opens one")
-            .into());
-    };
+    let snapshot = Snapshot::must_be_open(host)?;
     snapshot.verify()?;
     let difference = plan(host, &snapshot, Depth::Thorough)?;
-    let bounces = match host.applier.name() {
-        "none" => Bounces::default(),
-        _ => difference.rollback_bounces(),
-    };
-    let actions = actions(&difference.changes, &bounces);
-    let views: Vec<_> = actions.iter().map(ActionView::from).collect();
-    print_plan(&views, "A rollback", output);
-    if host.applier.name() == "none" {
-        say_by_hand(&difference.rollback_bounces(), output);
-    }
+    let bounces = difference.rollback_bounces();
+    print_plan(
+        host,
+        &actions(&difference.changes, &bounces),
+        "A rollback",
+        output,
+    );
+    warn_operator(&difference, output);
     Ok(None)
 }
 
 #[derive(Serialize)]
 struct Plan<'a> {
+    applier: &'a str,
     actions: &'a [ActionView],
 }
 
 /// Prints a plan that is not carried out.
-pub(super) fn print_plan(actions: &[ActionView], whose: &str, output: &Output) {
-    output.json(&Plan { actions });
+pub(super) fn print_plan(host: &Host, actions: &[Action<'_>], whose: &str, output: &Output) {
+    let applier = host.applier.name();
+    let actions: Vec<_> = actions.iter().map(ActionView::from).collect();
+    output.json(&Plan {
+        applier,
+        actions: &actions,
+    });
     if actions.is_empty() {
         output.print(format!("{whose} would do nothing: nothing has changed."));
         return;
     }
     output.print(format!("{whose} would, in this order:"));
-    for action in actions {
+    for action in &actions {
         output.print(action.line());
+    }
+    if applier == "none" && actions.iter().any(ActionView::is_bounce) {
+        output.print("ifdown and ifup are left to you (applier: none).");
     }
 }
 
@@ -240,6 +254,18 @@ pub(super) fn print_report(report: &RollbackReport, output: &Output) -> Option<E
             .collect(),
         archive: report.archive.as_deref(),
     });
+    for change in report
+        .changes
+        .iter()
+        .filter(|_| output.verbose && report.is_restored())
+    {
+        let undone = if change.change.kind == ChangeKind::Added {
+            "removed"
+        } else {
+            "restored"
+        };
+        output.say(format!("  {undone:8} {}", change.change.path.display()));
+    }
     for line in mended_lines(&report.mended) {
         output.say(line);
     }

@@ -13,7 +13,6 @@ use crate::change::compare::Depth;
 use crate::change::content::{Body, Pair, Version, since};
 use crate::change::rollback::plan;
 use crate::change::transaction::Snapshot;
-use crate::error::Error;
 use crate::sys::escape::escape;
 
 /// Show what has changed in the files since the change began
@@ -29,11 +28,7 @@ pub(super) struct Args {
 /// Runs `diff`.
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let Some(snapshot) = Snapshot::of_open_change(host)? else {
-        return Err(Error::state("no change is open")
-            .hint("'ncf change-begin' opens one")
-            .into());
-    };
+    let snapshot = Snapshot::must_be_open(host)?;
     let difference = plan(host, &snapshot, Depth::Quick)?;
     let pairs = since(host, &snapshot, &difference.changes)?;
     print(&pairs, args.stat, output);
@@ -148,9 +143,8 @@ fn unified(pair: &Pair, diff: &TextDiff<'_, '_, str>) -> String {
 
 /// A version's lines. What could speak to the terminal is escaped.
 fn text(version: &Version) -> String {
-    let bytes = match &version.body {
-        Body::File(bytes) => bytes,
-        _ => return String::new(),
+    let Body::File(bytes) = &version.body else {
+        return String::new();
     };
     let mut text = String::with_capacity(bytes.len());
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

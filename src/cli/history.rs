@@ -11,6 +11,7 @@ use crate::change::content::{Pair, archived};
 use crate::change::history::{self, Archived};
 use crate::change::transaction::{Begin, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::signals::SignalGuard;
 
 /// Show and bring back what rollbacks discarded
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,13 @@ enum Command {
     /// Opens a change if none is open. The interfaces are left alone: 'ncf apply' makes the files the
     /// running state, 'ncf change-rollback' undoes the restore.
     Restore(Which),
+}
+
+impl Args {
+    /// Whether this begins a change.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self.command, Command::Restore(_))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,14 +214,16 @@ fn restore(which: &Which, session: &Session, output: &Output) -> Done {
         Err(error) => return Err(error.into()),
     };
     let change = open.snapshot()?.manifest.id;
-    let (changes, outcome) = history::put_back(host, &open, &lock, &found)?;
+    let (changes, outcome) = history::put_back(host, &open, &found, &SignalGuard::block()?)?;
     let errors: Vec<_> = outcome.errors.iter().map(Error::one_line).collect();
     output.json(&Restored {
         change,
         files: changes.len(),
         errors,
     });
-    outcome.errors.iter().for_each(|error| output.warn(error));
+    for error in &outcome.errors {
+        output.warn(error);
+    }
     output.say(format!(
         "{} put back as change {id} had left them.",
         count(changes.len(), "file")

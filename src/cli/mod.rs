@@ -17,7 +17,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, ErrorKind};
 use output::Output;
-use setup::Session;
+use setup::{BadSettings, Session};
 
 /// Change the network of a machine that you can reach only over that network.
 ///
@@ -109,6 +109,25 @@ enum Command {
     BootRollback(boot::Args),
 }
 
+impl Command {
+    fn bad_settings(&self) -> BadSettings {
+        let begins = match self {
+            Self::ChangeBegin(_) | Self::Apply(_) => true,
+            Self::History(args) => args.begins(),
+            Self::ChangeCommit(_)
+            | Self::ChangeRollback(_)
+            | Self::Status(_)
+            | Self::Diff(_)
+            | Self::BootRollback(_) => false,
+        };
+        if begins {
+            BadSettings::Refuse
+        } else {
+            BadSettings::Ignore
+        }
+    }
+}
+
 /// The command definition, for the manual pages and shell completions.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -125,8 +144,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let output = Output::new(&cli.globals);
-    let done = Session::open(&cli.globals).map_err(anyhow::Error::from);
-    match done.and_then(|session| dispatch(cli.command, &session, &output)) {
+    let session = Session::open(&cli.globals, cli.command.bad_settings());
+    let done = session.map_err(anyhow::Error::from).and_then(|session| {
+        if let Some(warning) = &session.warning {
+            output.warn(&Error::failed("the settings are ignored").because(warning.one_line()));
+        }
+        dispatch(cli.command, &session, &output)
+    });
+    match done {
         Ok(kind) => kind.map_or(0, ErrorKind::exit_status),
         Err(error) => {
             output.error(&error);

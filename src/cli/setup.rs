@@ -21,13 +21,28 @@ const STATE_DIR: &str = "/var/lib/ncf";
 /// What a command works with.
 pub(super) struct Session {
     pub(super) host: Host,
+    /// What is wrong with the settings, where the command goes on without them.
+    pub(super) warning: Option<Error>,
+}
+
+/// What a command does where the settings are wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BadSettings {
+    /// It fails: what it begins should be as the operator meant it.
+    Refuse,
+    /// It goes on with the defaults: a slip in a settings file must not keep a host from coming back.
+    Ignore,
 }
 
 impl Session {
     /// Opens the root and reads the settings. Nothing is locked, made or changed yet.
-    pub(super) fn open(globals: &Globals) -> Result<Self> {
+    pub(super) fn open(globals: &Globals, bad: BadSettings) -> Result<Self> {
         let root = Root::open(&globals.root)?;
-        let conf = settings(globals, &root)?;
+        let (conf, warning) = match settings(globals, &root) {
+            Ok(conf) => (conf, None),
+            Err(error) if bad == BadSettings::Ignore => (Conf::default(), Some(error)),
+            Err(error) => return Err(error),
+        };
         let applier = applier(globals, &root, &conf)?;
         let state = StateDir::new(state_dir(globals, &root)?);
         let backend = NetworkScripts;
@@ -46,7 +61,7 @@ impl Session {
             keep,
             who,
         };
-        Ok(Self { host })
+        Ok(Self { host, warning })
     }
 }
 

@@ -25,12 +25,17 @@ use crate::sys::name::InterfaceName;
 pub(super) struct Args {}
 
 #[derive(Default, Serialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own in the JSON"
+)]
 struct Status {
     open: bool,
     id: Option<String>,
     began: Option<jiff::Timestamp>,
     by: Option<WhoView>,
     reason: Option<String>,
+    rebooted: bool,
     rollback_unfinished: bool,
     changes: Vec<ChangeView>,
     interfaces: Bounces,
@@ -61,6 +66,7 @@ pub(super) fn run(_args: &Args, session: &Session, output: &Output) -> Done {
         began: Some(manifest.began),
         by: Some(WhoView::from(&manifest.by)),
         reason: manifest.reason.clone(),
+        rebooted: snapshot.is_of_earlier_boot(),
         rollback_unfinished: snapshot.is_rolling_back(),
         changes: difference.changes.iter().map(ChangeView::from).collect(),
         interfaces: difference.rollback_bounces(),
@@ -87,6 +93,10 @@ fn print_head(snapshot: &Snapshot, output: &Output) {
     if let Some(reason) = &manifest.reason {
         let reason = crate::sys::escape::escape(reason.as_bytes());
         output.print(format!("  for      {reason}"));
+    }
+    if snapshot.is_of_earlier_boot() {
+        let what = "The machine has been rebooted since, and no boot unit has undone the change.";
+        output.print(output.paint(Tone::Warn, what));
     }
     if snapshot.is_rolling_back() {
         let what = "A rollback of it has begun and is still running, or was cut short.";
@@ -129,6 +139,11 @@ fn print_changes(host: &Host, difference: &Difference, output: &Output) {
             "{path} is about all interfaces; none is bounced for it."
         ));
     }
+    warn_operator(difference, output);
+}
+
+/// Says where the change is about the operator's own connection.
+pub(super) fn warn_operator(difference: &Difference, output: &Output) {
     if let Some(name) = difference.operator_at_risk() {
         let what = format!("Your connection runs over {name}: this change touches it.");
         output.print(output.paint(Tone::Warn, what));

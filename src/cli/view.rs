@@ -75,6 +75,11 @@ impl From<&Action<'_>> for ActionView {
 }
 
 impl ActionView {
+    /// Whether it is about an interface.
+    pub(super) fn is_bounce(&self) -> bool {
+        self.interface.is_some()
+    }
+
     /// As a line for people.
     pub(super) fn line(&self) -> String {
         let what = self

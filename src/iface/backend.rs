@@ -7,18 +7,24 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Result;
 use crate::apply::desired::Desired;
 use crate::sys::name::InterfaceName;
 
-/// The files that a snapshot covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The files that a snapshot covers. A snapshot keeps its own: what is added to the settings later was
+/// not saved, and must not be taken for a file that the change has added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// The configuration directory, absolute inside the root: covered with its subdirectories.
+    /// The configuration directory, absolute inside the root.
     pub config_dir: PathBuf,
     /// Beginnings of the names of the files in it that are covered, such as `ifcfg-`.
-    pub prefixes: &'static [&'static str],
-    /// Single files elsewhere, absolute inside the root.
+    pub prefixes: Vec<String>,
+    /// Whether its subdirectories are covered too.
+    pub subdirectories: bool,
+    /// Files and directories elsewhere, absolute inside the root; the last component may be a pattern.
     pub files: Vec<PathBuf>,
 }
 

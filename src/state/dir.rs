@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn a_directory_open_to_others_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(dir.path(), open).unwrap();
         let refused = StateDir::new(dir.path().to_owned())
             .lock("test")
             .unwrap_err();

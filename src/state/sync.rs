@@ -79,9 +79,17 @@ pub fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// Renames durably: the entry is gone from one directory and in the other, whatever happens.
+/// Renames durably: the entry is gone from one directory and in the other, whatever happens. On failure
+/// it is where it was.
 pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)?;
+    sync_both(from, to).inspect_err(|_| {
+        // What the caller says then, that nothing was done, should be true as far as it can be.
+        let _ = std::fs::rename(to, from);
+    })
+}
+
+fn sync_both(from: &Path, to: &Path) -> io::Result<()> {
     let (old, new) = (from.parent(), to.parent());
     if let Some(new) = new {
         sync_dir(new)?;

@@ -25,6 +25,7 @@ impl InterfaceName {
     }
 
     /// The device: `eth0` of `eth0:1`, else the name itself.
+    #[must_use]
     pub fn device(&self) -> Self {
         Self(self.0.split(':').next().unwrap_or_default().to_owned())
     }
@@ -122,8 +123,8 @@ impl FromStr for MacAddress {
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let octets = self.0.map(|octet| format!("{octet:02x}"));
+        f.write_str(&octets.join(":"))
     }
 }
 

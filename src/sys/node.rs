@@ -86,6 +86,7 @@ impl Place {
     }
 
     /// The place `name` beside this one.
+    #[must_use]
     pub fn sibling(&self, name: &OsStr) -> Self {
         Self::new(&self.dir, self.path.with_file_name(name))
     }

@@ -54,7 +54,11 @@ impl Backend for NetworkScripts {
     fn scope(&self) -> Scope {
         Scope {
             config_dir: PathBuf::from(CONFIG_DIR),
-            prefixes: naming::PREFIXES,
+            prefixes: naming::PREFIXES
+                .iter()
+                .map(|prefix| (*prefix).to_owned())
+                .collect(),
+            subdirectories: true,
             files: vec![PathBuf::from(GLOBAL)],
         }
     }

@@ -1,0 +1,136 @@
+//! What is refused, and with which words.
+
+use super::*;
+
+#[test]
+fn wrong_values_are_refused_with_their_place() {
+    for (text, parts) in [
+        (
+            "\nMTU=4294967296",
+            ["ifcfg-eth0:2", "MTU=\"4294967296\"", "68 to 65535"],
+        ),
+        ("MTU=67", ["ifcfg-eth0:1", "MTU=\"67\"", "68"]),
+        ("MTU=' 1500'", ["ifcfg-eth0:1", "MTU", "68"]),
+        (
+            "IPADDR=192.0.2.256",
+            ["ifcfg-eth0:1", "192.0.2.256", "IPv4"],
+        ),
+        (
+            "IPADDR=192.0.2.1\nPREFIX=33",
+            ["ifcfg-eth0:2", "PREFIX=\"33\"", "0 to 32"],
+        ),
+        (
+            "IPADDR=1.1.1.1\nNETMASK=255.0.255.0",
+            ["eth0:2", "255.0.255.0", "ones"],
+        ),
+        ("IPADDR=1.1.1.1\r", ["eth0:1", "\"1.1.1.1\\r\"", "IPv4"]),
+        ("GATEWAY=x", ["ifcfg-eth0:1", "GATEWAY=\"x\"", "IPv4"]),
+        (
+            "IPV6ADDR=fd00::1/129",
+            ["ifcfg-eth0:1", "fd00::1/129", "128"],
+        ),
+        (
+            "IPV6_DEFAULTGW=1.1.1.1",
+            ["ifcfg-eth0:1", "1.1.1.1", "IPv6"],
+        ),
+        ("HWADDR=52:54", ["ifcfg-eth0:1", "52:54", "hexadecimal"]),
+        ("METRIC=-1", ["ifcfg-eth0:1", "METRIC=\"-1\"", "4294967295"]),
+        (
+            "TYPE=Bridge\nSTP=maybe",
+            ["ifcfg-eth0:2", "STP=\"maybe\"", "yes and no"],
+        ),
+        (
+            "TYPE=Bridge\nDELAY=31",
+            ["ifcfg-eth0:2", "DELAY=\"31\"", "0 to 30"],
+        ),
+        ("BRIDGE=a/b", ["ifcfg-eth0:1", "a/b", "path"]),
+    ] {
+        refused("eth0", &[("ifcfg-eth0", text)], &parts);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_a_way_out() {
+    for text in [
+        "BOOTPROTO=dhcp",
+        "BOOTPROTO=bootp",
+        "TYPE=Bond",
+        "TYPE=Vlan",
+        "TYPE=Team",
+        "MASTER=bond0",
+        "SLAVE=yes",
+        "VLAN=yes",
+        "PHYSDEV=eth1",
+        "BONDING_OPTS=mode=1",
+        "IPV6_AUTOCONF=yes",
+        "DHCPV6C=yes",
+        "BRIDGING_OPTS=x=1",
+        "ESSID=home",
+        "MY_INNER_IPADDR=1.1.1.1",
+        "IPADDR=$(hostname -i)",
+        "BRIDGE=$B",
+        "if true; then\nMTU=1500\nfi",
+        ". /etc/site",
+    ] {
+        let error = desired("eth0", &[("ifcfg-eth0", text)]).expect_err(text);
+        let said = error.to_string();
+        assert!(said.contains("/ifcfg-eth0:1: "), "{said}");
+        assert!(said.contains("built-in applier does not support"), "{said}");
+        assert!(
+            error
+                .hints()
+                .iter()
+                .any(|it| it.contains("--applier system"))
+        );
+        assert!(error.hints().iter().any(|it| it.contains("--applier none")));
+    }
+    for file in ["rule-eth0", "rule6-eth0", "keys-eth0"] {
+        let files = [("ifcfg-eth0", ""), (file, "# c\nfrom 1.1.1.1 table 5\n")];
+        refused("eth0", &files, &[&format!("{file}:2"), "does not support"]);
+        desired(
+            "eth0",
+            &[("ifcfg-eth0", ""), (file, "# only a comment\n\n")],
+        )
+        .unwrap();
+    }
+    refused(
+        "eth0",
+        &[("ifcfg-eth0", ""), ("ifcfg-eth0-range0", "")],
+        &["range0"],
+    );
+    let through_another = [("ifcfg-eth0", ""), ("route-eth0", "10.0.0.0/8 dev eth1")];
+    refused("eth0", &through_another, &["route-eth0:1", "eth1"]);
+}
+
+#[test]
+fn what_is_switched_off_or_empty_is_not_refused() {
+    let text = "BOOTPROTO=static\nTYPE=Ethernet\nMASTER=\nSLAVE=no\nVLAN=no\nIPV6INIT=no\nIPV6_AUTOCONF=yes\n\
+                DHCPV6C=yes\nUUID=5fb06bd0-0bb0-7ffb-45f1-d6edd65f3e03\nDNS1=192.0.2.53\nNAME=\"System $x\"\n";
+    let desired = desired("eth0", &[("ifcfg-eth0", text)]).unwrap();
+    assert!(desired.addresses.is_empty());
+}
+
+#[test]
+fn missing_and_unreadable_files_are_errors() {
+    refused(
+        "eth0",
+        &[("ifcfg-eth0", "DEVICE=eth1")],
+        &["eth0", "no file"],
+    );
+    let mut files = memory(&[("ifcfg-eth0", ""), ("route-eth0", "")]);
+    files.unreadable = Some("route-eth0");
+    let error = NetworkScripts.desired(&name("eth0"), &files).unwrap_err();
+    let said = error.one_line();
+    assert!(
+        said.contains("/etc/sysconfig/network-scripts/route-eth0"),
+        "{said}"
+    );
+    assert!(said.contains("Input/output error"), "{said}");
+    files.unreadable = Some("ifcfg-eth0");
+    assert_eq!(interface_of("ifcfg-eth0", &files).as_deref(), Some("eth0"));
+    assert!(
+        NetworkScripts
+            .dependencies(&BTreeSet::from([name("eth0")]), &files)
+            .is_empty()
+    );
+}
