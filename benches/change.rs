@@ -6,6 +6,11 @@
 //! which is as durable as ncf, but neither verifies anything nor is it whole or absent after a crash.
 //!
 //! Everything happens in the target directory, which must be on a disk: on a tmpfs durability is free.
+//!
+//! Nothing is deleted before all begins and rollbacks are measured, and each round has a state directory
+//! of its own: ext4 passes over inodes that were deleted in the last minutes one by one, which makes every
+//! creation in the same part of the disk slower, for all three alike, the more was deleted. For that reason
+//! let some minutes pass between two runs.
 
 #[path = "bench/table.rs"]
 mod table;
@@ -35,10 +40,13 @@ const LOOP_BEGIN: &str = r#"mkdir "$2" && for f in "$1"/ifcfg-*; do cp -p "$f" "
 const LOOP_COMMIT: &str = r#"rm -rf "$2""#;
 const LOOP_ROLLBACK: &str = r#"
 for f in "$1"/ifcfg-*; do [ -e "$2/${f##*/}" ] || rm -f "$f"; done
-for f in "$2"/ifcfg-*; do cmp -s "$f" "$1/${f##*/}" || cp -p "$f" "$1/"; done
-rm -rf "$2""#;
+for f in "$2"/ifcfg-*; do cmp -s "$f" "$1/${f##*/}" || cp -p "$f" "$1/"; done"#;
 const CP_BEGIN: &str = r#"cp -a "$1" "$2" && sync -f "$2""#;
 const CP_ROLLBACK: &str = r#"cp -a "$2/." "$1/" && sync -f "$1""#;
+
+/// The state directories or copies of one round: one that is rolled back, one that is committed at the end.
+const ROLLED_BACK: &str = "rolled-back";
+const COMMITTED: &str = "committed";
 
 /// How often each thing is done for one figure.
 #[derive(Clone, Copy)]
@@ -89,7 +97,7 @@ fn measure() -> Result<Vec<Row>> {
     }
     let work = tempfile::tempdir_in(target)?;
     let mut rows = Vec::new();
-    for (files, ncf, shell) in [(10, 25, 25), (1_000, 11, 5), (10_000, 5, 1)] {
+    for (files, ncf, shell) in [(10, 25, 25), (1_000, 11, 5), (10_000, 3, 1)] {
         let tree = Tree::make(&work.path().join(files.to_string()), files)?;
         let figures = change(&tree, Rounds { ncf, shell })?;
         rows.extend(rows_of(files, &figures));
@@ -107,57 +115,78 @@ fn change(tree: &Tree, rounds: Rounds) -> Result<Figures> {
     let mut figures = Figures::default();
     for round in 0..rounds.ncf {
         note(tree.files, round, rounds.ncf)?;
-        ncf_round(tree, &mut figures)?;
-        cp_round(tree, &mut figures)?;
+        ncf_round(tree, round, &mut figures)?;
+        cp_round(tree, round, &mut figures)?;
         if round < rounds.shell {
-            shell_round(tree, &mut figures)?;
+            shell_round(tree, round, &mut figures)?;
         }
+    }
+    for round in 0..rounds.shell {
+        let commit = &mut figures.commit;
+        let state = tree.beside(&format!("ncf-{COMMITTED}-{round}"));
+        commit
+            .ncf
+            .push(timed(tree, &mut ncf(&tree.root, &state, "change-commit"))?);
+        let copies = tree.beside(&format!("loop-{COMMITTED}-{round}"));
+        commit
+            .shell
+            .push(timed(tree, &mut shell(LOOP_COMMIT, tree, &copies))?);
     }
     Ok(figures)
 }
 
-fn ncf_round(tree: &Tree, figures: &mut Figures) -> Result<()> {
-    let ncf = |command: &str| timed(tree, &mut ncf(&tree.root, command));
-    figures.begin.ncf.push(ncf("change-begin")?);
-    figures.commit.ncf.push(ncf("change-commit")?);
-    ncf("change-begin")?;
+fn ncf_round(tree: &Tree, round: usize, figures: &mut Figures) -> Result<()> {
+    let ncf = |what: &str, command: &str| {
+        let state = tree.beside(&format!("ncf-{what}-{round}"));
+        timed(tree, &mut ncf(&tree.root, &state, command))
+    };
+    figures.begin.ncf.push(ncf(COMMITTED, "change-begin")?);
+    figures.begin.ncf.push(ncf(ROLLED_BACK, "change-begin")?);
     tree.edit()?;
-    figures.rollback.ncf.push(ncf("change-rollback")?);
+    figures
+        .rollback
+        .ncf
+        .push(ncf(ROLLED_BACK, "change-rollback")?);
     tree.check()
 }
 
-fn cp_round(tree: &Tree, figures: &mut Figures) -> Result<()> {
-    let cp = |script: &str| timed(tree, &mut shell(script, tree));
+fn cp_round(tree: &Tree, round: usize, figures: &mut Figures) -> Result<()> {
+    let copies = tree.beside(&format!("cp-{ROLLED_BACK}-{round}"));
+    let cp = |script: &str| timed(tree, &mut shell(script, tree, &copies));
     figures.begin.cp.push(cp(CP_BEGIN)?);
     tree.edit()?;
     figures.rollback.cp.push(cp(CP_ROLLBACK)?);
     tree.remove_added()?;
-    cp(LOOP_COMMIT)?;
     tree.check()
 }
 
-fn shell_round(tree: &Tree, figures: &mut Figures) -> Result<()> {
-    let shell = |script: &str| timed(tree, &mut shell(script, tree));
-    figures.begin.shell.push(shell(LOOP_BEGIN)?);
-    figures.commit.shell.push(shell(LOOP_COMMIT)?);
-    shell(LOOP_BEGIN)?;
+fn shell_round(tree: &Tree, round: usize, figures: &mut Figures) -> Result<()> {
+    let shell = |what: &str, script: &str| {
+        let copies = tree.beside(&format!("loop-{what}-{round}"));
+        timed(tree, &mut shell(script, tree, &copies))
+    };
+    figures.begin.shell.push(shell(COMMITTED, LOOP_BEGIN)?);
+    figures.begin.shell.push(shell(ROLLED_BACK, LOOP_BEGIN)?);
     tree.edit()?;
-    figures.rollback.shell.push(shell(LOOP_ROLLBACK)?);
+    figures
+        .rollback
+        .shell
+        .push(shell(ROLLED_BACK, LOOP_ROLLBACK)?);
     tree.check()
 }
 
-fn ncf(root: &Path, command: &str) -> Command {
+fn ncf(root: &Path, state: &Path, command: &str) -> Command {
     let mut ncf = Command::new(NCF);
     for variable in ["NCF_ROOT", "NCF_STATE_DIR", "NCF_CONFIG", "NCF_APPLIER"] {
         ncf.env_remove(variable);
     }
-    ncf.arg("--root").arg(root).arg(command);
+    ncf.arg("--root").arg(root).arg("--state-dir").arg(state);
+    ncf.arg(command);
     ncf
 }
 
-fn shell(script: &str, tree: &Tree) -> Command {
+fn shell(script: &str, tree: &Tree, copies: &Path) -> Command {
     let mut shell = Command::new("sh");
-    let copies = tree.root.join("copies");
     shell.args(["-ec", script, "sh"]).arg(&tree.dir).arg(copies);
     shell
 }
@@ -169,7 +198,10 @@ fn timed(tree: &Tree, command: &mut Command) -> Result<Duration> {
 }
 
 fn run(command: &mut Command) -> Result<Duration> {
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let began = Instant::now();
     let status = command.status();
     let took = began.elapsed();
@@ -217,7 +249,7 @@ fn memory(tree: &Tree) -> Result<Vec<Row>> {
         if command == "status" {
             tree.edit()?;
         }
-        let peak = peak(&ncf(&tree.root, command))?;
+        let peak = peak(&ncf(&tree.root, &tree.beside("memory"), command))?;
         let figure = format!("memory of {command}, {} files", tree.files);
         rows.push(Row::size(figure, peak, 32 << 20));
     }
@@ -248,9 +280,10 @@ fn peak_of_only_child<S: AsRef<OsStr>>(command: &[S]) -> Result<u64> {
 
 /// `status` where nothing is open, against a process that does nothing.
 fn status(root: &Path) -> Result<Row> {
+    let state = root.join("var/lib/ncf");
     let (mut ours, mut nothing) = (Vec::new(), Vec::new());
     for _ in 0..51 {
-        ours.push(run(&mut ncf(root, "status"))?);
+        ours.push(run(&mut ncf(root, &state, "status"))?);
         nothing.push(run(&mut Command::new("true"))?);
     }
     let limit = Duration::from_millis(3);

@@ -27,6 +27,7 @@ impl Tree {
             files,
         };
         fs::create_dir_all(&tree.dir)?;
+        fs::create_dir_all(tree.beside(""))?;
         for number in 0..files {
             fs::write(tree.path(number), content("eth", number, 1500))?;
         }
@@ -69,6 +70,11 @@ impl Tree {
             self.files
         );
         Ok(())
+    }
+
+    /// A place for what is not of the tree, on the same file system.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.root.join("beside").join(name)
     }
 
     fn path(&self, number: usize) -> PathBuf {
