@@ -62,6 +62,11 @@ impl CoveredPath {
         &self.0
     }
 
+    /// Whether it is the configuration directory itself.
+    pub fn is_config_dir(&self) -> bool {
+        self.0.as_os_str() == "."
+    }
+
     /// Whether it is below the configuration directory, or that itself.
     pub fn is_config(&self) -> bool {
         self.0.is_relative()
@@ -187,7 +192,7 @@ impl Manifest {
 
     /// Reads and checks the manifest in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        let manifest: Self = read_json(dir)?;
+        let manifest: Self = read_json(dir, |manifest: &Self| manifest.format)?;
         let bad = |what: String| damaged(&dir.join(NAME), &what);
         if !is_id(&manifest.id) {
             return Err(bad(format!("{:?} is no transaction id", manifest.id)));
@@ -222,7 +227,7 @@ impl Discarded {
 
     /// Reads and checks the manifest in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        let discarded: Self = read_json(dir)?;
+        let discarded: Self = read_json(dir, |discarded: &Self| discarded.format)?;
         check_sorted(&discarded.entries).map_err(|what| damaged(&dir.join(NAME), &what))?;
         Ok(discarded)
     }
@@ -308,19 +313,24 @@ fn create_private(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path) -> Result<T> {
+fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, format: fn(&T) -> u32) -> Result<T> {
     let path = dir.join(NAME);
     let json = read_limited(&path)?;
+    let digest = read_limited(&dir.join(DIGEST_NAME));
+    let (what, value) = match &digest {
+        Ok(digest) if digest.get(..64) == Some(hex(&Sha256::digest(&json)).as_bytes()) => {
+            match serde_json::from_slice(&json) {
+                Ok(value) if format(&value) == FORMAT => return Ok(value),
+                Ok(value) => (String::new(), Some(value)),
+                Err(error) => (error.to_string(), None),
+            }
+        }
+        _ => (format!("its digest is not the one in {DIGEST_NAME}"), None),
+    };
     // First the format: what a newer ncf wrote is not damaged, only not ours to understand.
     check_format(&path, &json)?;
-    let digest = read_limited(&dir.join(DIGEST_NAME))?;
-    if digest.get(..64) != Some(hex(&Sha256::digest(&json)).as_bytes()) {
-        return Err(damaged(
-            &path,
-            &format!("its digest is not the one in {DIGEST_NAME}"),
-        ));
-    }
-    serde_json::from_slice(&json).map_err(|error| damaged(&path, &error.to_string()))
+    digest?;
+    value.ok_or_else(|| damaged(&path, &what))
 }
 
 /// Refuses a state file in a newer format than this ncf's, or in none.
