@@ -19,8 +19,17 @@ use crate::iface::order::{down_after, up_after, up_order};
 use crate::sys::name::InterfaceName;
 use crate::sys::signals::SignalGuard;
 
-/// Told of each step as it ends.
-pub type Watch<'w> = &'w mut dyn FnMut(&StepReport);
+/// Something to tell the operator while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// These interfaces are about to be bounced.
+    Begins(&'a Bounces),
+    /// This step has ended.
+    Ended(&'a StepReport),
+}
+
+/// Told of progress.
+pub type Watch<'w> = &'w mut dyn FnMut(Progress<'_>);
 
 /// One side of a change: its files and what they say of the interfaces.
 #[derive(Clone, Copy)]
@@ -103,11 +112,13 @@ pub fn prepare<'a>(
 impl Prepared<'_> {
     /// Takes down what is to go down.
     pub fn down(&self, watch: Watch<'_>) -> Vec<StepReport> {
+        let watch = &mut |step: &StepReport| watch(Progress::Ended(step));
         schedule::run(self.host.applier.as_ref(), Verb::Down, &self.down, 0, watch)
     }
 
     /// Brings up what is to come up.
     pub fn up(&self, watch: Watch<'_>) -> Vec<StepReport> {
+        let watch = &mut |step: &StepReport| watch(Progress::Ended(step));
         schedule::run(
             self.host.applier.as_ref(),
             Verb::Up,
@@ -188,6 +199,7 @@ impl Prepared<'_> {
         }
         let order: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
         let steps = steps(targets, up_after(&order, &dependencies));
+        let watch = &mut |step: &StepReport| watch(Progress::Ended(step));
         schedule::run(applier, Verb::Up, &steps, 0, watch)
     }
 }
@@ -232,11 +244,8 @@ impl Transaction<'_> {
         _unbroken: &SignalGuard,
         watch: Watch<'_>,
     ) -> Result<ApplyReport> {
+        self.must_not_be_rolling_back()?;
         let snapshot = self.snapshot()?;
-        if snapshot.is_rolling_back() {
-            let error = Error::state("a rollback of this change has begun and was cut short");
-            return Err(error.hint("complete it with 'ncf change-rollback'"));
-        }
         let tree = Tree::now(&host.root, &host.scope)?;
         let copies = snapshot.copies();
         let (saved, present) = (snapshot.saved(&copies), Present(&tree));
@@ -251,6 +260,7 @@ impl Transaction<'_> {
             files: &present,
         };
         let mut prepared = prepare(host, &bounces, from, to)?;
+        watch(Progress::Begins(&bounces));
         let mut interfaces = prepared.down(watch);
         for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
             // ifdown needs the file, and that is gone; the kernel can be asked without it.

@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::bounce::{Mended, Prepared, Side, Watch, prepare};
+use super::bounce::{Mended, Prepared, Progress, Side, Watch, prepare};
 use super::compare::{ChangeKind, Depth};
 use super::difference::{Difference, difference};
 use super::files::Present;
@@ -166,6 +166,7 @@ impl Run<'_, '_> {
             warnings.push(Error::failed(what).because(error));
         }
         let mut journal = self.begin_journal(&bounces, &mut warnings);
+        watch(Progress::Begins(&bounces));
         let (interfaces, outcome) = self.change(&tree, &prepared, &mut journal, watch);
         let mended = prepared.mend(to, watch);
         let mut report = RollbackReport {
@@ -206,9 +207,11 @@ impl Run<'_, '_> {
         journal: &mut Journal,
         watch: Watch<'_>,
     ) -> (Vec<StepReport>, super::restore::Outcome) {
-        let mut watch_and_note = |report: &StepReport| {
-            journal.note(report);
-            watch(report);
+        let mut watch_and_note = |progress: Progress<'_>| {
+            if let Progress::Ended(report) = progress {
+                journal.note(report);
+            }
+            watch(progress);
         };
         let mut interfaces = prepared.down(&mut watch_and_note);
         let copies = self.snapshot.copies();

@@ -60,7 +60,7 @@ impl Snapshot {
 
     /// Whether a rollback of it has begun and not ended.
     pub fn is_rolling_back(&self) -> bool {
-        self.dir.join("journal").exists()
+        is_rolling_back(&self.dir)
     }
 
     /// Whether the machine has been booted since it was taken.
@@ -194,6 +194,16 @@ impl<'l> Transaction<'l> {
         }
     }
 
+    /// Fails with [`crate::ErrorKind::State`] where a rollback of the change was cut short: what is there now is
+    /// neither what the operator had before nor what they made.
+    pub fn must_not_be_rolling_back(&self) -> Result<()> {
+        if !is_rolling_back(&self.dir) {
+            return Ok(());
+        }
+        let error = Error::state("a rollback of this change has begun and was cut short");
+        Err(error.hint("complete it with 'ncf change-rollback'"))
+    }
+
     /// Keeps the files as they are and closes the change. Works without reading the snapshot, which
     /// may be damaged: it is not needed any more.
     pub fn commit(self, host: &Host) -> Result<()> {
@@ -209,6 +219,10 @@ impl<'l> Transaction<'l> {
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::read(&self.dir)
     }
+}
+
+fn is_rolling_back(dir: &Path) -> bool {
+    dir.join("journal").exists()
 }
 
 /// The error where no change is open.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Done;
-use super::change::{print_plan, print_step, say_by_hand};
+use super::change::{print_plan, print_progress, say_by_hand};
 use super::output::Output;
 use super::setup::Session;
 use super::status::warn_operator;
@@ -63,7 +63,9 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     }
     warn_operator(&difference, output);
     let unbroken = SignalGuard::block()?;
-    let report = open.apply(host, &unbroken, &mut |step| print_step(output, step))?;
+    let report = open.apply(host, &unbroken, &mut |progress| {
+        print_progress(output, progress);
+    })?;
     print_report(&report, output);
     Ok(conclude(report.is_clean(), &bounces, output))
 }

@@ -9,6 +9,7 @@ use super::status::warn_operator;
 use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, names, op};
 use crate::apply::schedule::StepReport;
 use crate::change::boot_hook;
+use crate::change::bounce::Progress;
 use crate::change::compare::{ChangeKind, Depth};
 use crate::change::host::Host;
 use crate::change::manifest::Node;
@@ -34,7 +35,11 @@ pub(super) struct BeginArgs {
 ///
 /// Deletes the snapshot. Fails with status 3 where no change is open.
 #[derive(Debug, clap::Args)]
-pub(super) struct CommitArgs {}
+pub(super) struct CommitArgs {
+    /// Commit although a rollback of the change was cut short and has restored some of the files
+    #[arg(long)]
+    force: bool,
+}
 
 /// Bring the configuration back to what it was when the change began
 ///
@@ -109,9 +114,13 @@ struct Committed {
 }
 
 /// Runs `change-commit`.
-pub(super) fn commit(_args: &CommitArgs, session: &Session, output: &Output) -> Done {
+pub(super) fn commit(args: &CommitArgs, session: &Session, output: &Output) -> Done {
     let lock = session.host.state.lock("change-commit")?;
-    Transaction::open(&session.host, &lock)?.commit(&session.host)?;
+    let open = Transaction::open(&session.host, &lock)?;
+    if !args.force {
+        open.must_not_be_rolling_back()?;
+    }
+    open.commit(&session.host)?;
     output.json(&Committed { committed: true });
     output.say("The change is committed: the configuration stays as it is now.");
     Ok(None)
@@ -135,7 +144,7 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
         Transaction::open(host, &lock)?
     };
     let unbroken = SignalGuard::block()?;
-    let watch = &mut |step: &StepReport| print_step(output, step);
+    let watch = &mut |progress: Progress<'_>| print_progress(output, progress);
     let report = open.rollback(host, Bounce::Changed, &unbroken, watch)?;
     Ok(print_report(&report, output))
 }
@@ -192,8 +201,19 @@ pub(super) fn say_by_hand(bounces: &Bounces, output: &Output) {
     }
 }
 
-/// Prints a step as it ends.
-pub(super) fn print_step(output: &Output, step: &StepReport) {
+/// Prints what is about to happen, and each step as it ends.
+pub(super) fn print_progress(output: &Output, progress: Progress<'_>) {
+    match progress {
+        Progress::Begins(bounces) if *bounces == Bounces::default() => {}
+        Progress::Begins(bounces) => {
+            let (down, up) = (names(&bounces.down), names(&bounces.up));
+            output.say(format!("Taking down {down}; bringing up {up}:"));
+        }
+        Progress::Ended(step) => print_step(output, step),
+    }
+}
+
+fn print_step(output: &Output, step: &StepReport) {
     let seconds = step.took.as_secs_f64();
     match &step.result {
         Ok(()) => {

@@ -213,6 +213,7 @@ fn restore(which: &Which, session: &Session, output: &Output) -> Done {
         }
         Err(error) => return Err(error.into()),
     };
+    open.must_not_be_rolling_back()?;
     let change = open.snapshot()?.manifest.id;
     let (changes, outcome) = history::put_back(host, &open, &found, &SignalGuard::block()?)?;
     let errors: Vec<_> = outcome.errors.iter().map(Error::one_line).collect();
