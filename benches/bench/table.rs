@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 /// One figure, and what it is held against.
-pub struct Row {
+pub(crate) struct Row {
     figure: String,
     ncf: String,
     reference: String,
@@ -15,7 +15,7 @@ pub struct Row {
 
 impl Row {
     /// A time that should be `at_least` so many times shorter than the reference's.
-    pub fn times(
+    pub(crate) fn times(
         figure: String,
         ncf: Duration,
         reference: Duration,
@@ -33,7 +33,12 @@ impl Row {
     }
 
     /// A time that should be within `limit`.
-    pub fn within(figure: String, ncf: Duration, reference: Duration, limit: Duration) -> Self {
+    pub(crate) fn within(
+        figure: String,
+        ncf: Duration,
+        reference: Duration,
+        limit: Duration,
+    ) -> Self {
         Self {
             target: format!("<= {}", milliseconds(limit)),
             met: Some(ncf <= limit),
@@ -42,7 +47,7 @@ impl Row {
     }
 
     /// A size in bytes that should be below `limit`.
-    pub fn size(figure: String, bytes: u64, limit: u64) -> Self {
+    pub(crate) fn size(figure: String, bytes: u64, limit: u64) -> Self {
         let mebibytes = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes * 10) >> 20) % 10);
         Self {
             figure,
@@ -72,7 +77,7 @@ impl Row {
 }
 
 /// The middle one; of an even number the higher of the two.
-pub fn median(times: &[Duration]) -> Duration {
+pub(crate) fn median(times: &[Duration]) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort();
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
@@ -83,7 +88,7 @@ fn milliseconds(time: Duration) -> String {
 }
 
 /// Prints the table.
-pub fn print(rows: &[Row], out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn print(rows: &[Row], out: &mut impl Write) -> io::Result<()> {
     let head = ["figure", "ncf", "reference", "ratio", "target", ""];
     for [figure, ncf, reference, ratio, target, met] in
         std::iter::once(head).chain(rows.iter().map(Row::cells))

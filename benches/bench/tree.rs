@@ -9,18 +9,18 @@ use anyhow::{Result, ensure};
 const SIZE: usize = 200;
 
 /// A root directory with `files` files `ifcfg-*`.
-pub struct Tree {
+pub(crate) struct Tree {
     /// The root.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// The directory with the files.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// How many there are.
-    pub files: usize,
+    pub(crate) files: usize,
 }
 
 impl Tree {
     /// Makes it at `root`, which does not exist yet.
-    pub fn make(root: &Path, files: usize) -> Result<Self> {
+    pub(crate) fn make(root: &Path, files: usize) -> Result<Self> {
         let tree = Self {
             root: root.to_owned(),
             dir: root.join("etc/sysconfig/network-scripts"),
@@ -35,7 +35,7 @@ impl Tree {
     }
 
     /// Changes a tenth of the files: of a hundred, 8 are modified, 1 is added and 1 is removed.
-    pub fn edit(&self) -> Result<()> {
+    pub(crate) fn edit(&self) -> Result<()> {
         for number in (0..self.files).step_by(10) {
             if number % 100 == 90 {
                 fs::remove_file(self.path(number))?;
@@ -49,7 +49,7 @@ impl Tree {
     }
 
     /// Removes what [`Tree::edit`] adds.
-    pub fn remove_added(&self) -> Result<()> {
+    pub(crate) fn remove_added(&self) -> Result<()> {
         for number in (80..self.files).step_by(100) {
             fs::remove_file(self.added(number))?;
         }
@@ -57,7 +57,7 @@ impl Tree {
     }
 
     /// Fails unless everything is as it was made.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for number in 0..self.files {
             let path = self.path(number);
             let same = fs::read(&path)? == content("eth", number, 1500).as_bytes();
@@ -73,7 +73,7 @@ impl Tree {
     }
 
     /// A place for what is not of the tree, on the same file system.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.root.join("beside").join(name)
     }
 

@@ -138,11 +138,11 @@ impl<'a> Compared<'a> {
         entries: &'a [Entry],
         changes: &[Change],
     ) -> Self {
-        let changed: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
+        let differing: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
         // What a link points to may be any file.
-        let unchanged = entries
-            .iter()
-            .filter(|entry| matches!(entry.node, Node::File(_)) && !changed.contains(&entry.path));
+        let unchanged = entries.iter().filter(|entry| {
+            matches!(entry.node, Node::File(_)) && !differing.contains(&entry.path)
+        });
         Self {
             present,
             saved,
