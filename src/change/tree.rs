@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
@@ -28,9 +28,9 @@ pub struct Tree<'a> {
     config_dir: PathBuf,
     /// The same on the running system.
     config_host: PathBuf,
-    config: Option<Rc<File>>,
+    config: Option<Arc<File>>,
     /// The directory that the configuration directory is in.
-    above: Option<Rc<File>>,
+    above: Option<Arc<File>>,
 }
 
 impl<'a> Tree<'a> {
@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
     pub fn at(root: &'a Root, scope: &'a Scope, config_dir: &Path) -> Result<Self> {
         let config_host = root.host_path(config_dir);
         let open = |path: &Path| match open_dir(path) {
-            Ok(dir) => Ok(Some(Rc::new(dir))),
+            Ok(dir) => Ok(Some(Arc::new(dir))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).context(|| format!("cannot open {}", path.display())),
         };
@@ -94,7 +94,7 @@ impl<'a> Tree<'a> {
 
     /// Where `path` is to be found; `None` where the directory that it would be in is not there.
     pub fn place(&self, path: &CoveredPath) -> io::Result<Option<Place>> {
-        if *path == CoveredPath::config_dir() {
+        if path.is_config_dir() {
             let name = self.config_host.file_name().unwrap_or_default();
             return Ok(self.above.as_ref().map(|dir| Place::new(dir, name)));
         }
@@ -113,7 +113,7 @@ impl<'a> Tree<'a> {
             .resolve_on_host(parent)
             .and_then(|parent| open_dir(&parent))
         {
-            Ok(dir) => Ok(Some(Place::new(&Rc::new(dir), name))),
+            Ok(dir) => Ok(Some(Place::new(&Arc::new(dir), name))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
