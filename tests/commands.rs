@@ -152,6 +152,36 @@ fn the_file_about_all_interfaces_and_included_ones_are_covered() {
 }
 
 #[test]
+fn more_files_than_may_be_open_at_once_are_restored() {
+    let host = host();
+    fs::create_dir_all(host.path("etc/net.d")).unwrap();
+    fs::create_dir_all(host.path("etc/ncf")).unwrap();
+    fs::write(
+        host.path("etc/ncf/ncf.conf"),
+        "[snapshot]\ninclude = /etc/net.d/*\n",
+    )
+    .unwrap();
+    let files: Vec<_> = (0..300)
+        .map(|number| host.path(&format!("etc/net.d/{number}")))
+        .collect();
+    let write = |text: &str| files.iter().for_each(|file| fs::write(file, text).unwrap());
+    write("before");
+    host.done(&["change-begin"]);
+    write("after!");
+    let mut command = Command::new("sh");
+    isolate(&mut command);
+    let script = r#"ulimit -n 64 && exec "$0" --root "$1" change-rollback"#;
+    command.args(["-c", script]).arg(program()).arg(host.root());
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(
+        files
+            .iter()
+            .all(|file| fs::read_to_string(file).unwrap() == "before")
+    );
+}
+
+#[test]
 fn the_environment_says_what_the_options_say() {
     let host = host();
     let (state, conf) = (host.path("state"), host.path("my.conf"));

@@ -1,5 +1,6 @@
 //! The covered files where they lie: finding them, and reaching one safely.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -31,6 +32,8 @@ pub struct Tree<'a> {
     config: Option<Rc<File>>,
     /// The directory that the configuration directory is in.
     above: Option<Rc<File>>,
+    /// The directory of the last path elsewhere. Places may be kept by the thousand, and neighbours share it.
+    elsewhere: RefCell<Option<Rc<File>>>,
 }
 
 impl<'a> Tree<'a> {
@@ -64,6 +67,7 @@ impl<'a> Tree<'a> {
             config_host,
             config,
             above,
+            elsewhere: RefCell::new(None),
         })
     }
 
@@ -113,9 +117,23 @@ impl<'a> Tree<'a> {
             .resolve_on_host(parent)
             .and_then(|parent| open_dir(&parent))
         {
-            Ok(dir) => Ok(Some(Place::new(&Rc::new(dir), name))),
+            Ok(dir) => Ok(Some(Place::new(&self.shared(dir)?, name))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The handle of the same directory that was used last, or else this one.
+    fn shared(&self, dir: File) -> io::Result<Rc<File>> {
+        let id = |dir: &File| Stat::of(dir).map(|stat| (stat.dev, stat.ino));
+        let mut last = self.elsewhere.borrow_mut();
+        match &*last {
+            Some(last) if id(last)? == id(&dir)? => Ok(Rc::clone(last)),
+            _ => {
+                let dir = Rc::new(dir);
+                *last = Some(Rc::clone(&dir));
+                Ok(dir)
+            }
         }
     }
 
