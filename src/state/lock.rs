@@ -4,14 +4,11 @@
 //! writes who it is into the file, so that the next one can say whom it is waiting for. Readers take
 //! no lock: a status poll must not be able to keep a rollback from running.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::FlockArg;
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +17,7 @@ use crate::error::{Context, Error, Result};
 /// A holder's note is short; anything longer is not one.
 const NOTE_LIMIT: u64 = 4096;
 
-/// Proof that this process alone works on the state directory. Released on drop.
+/// Proof that this process alone works on the state directory. Released when the file is closed.
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
@@ -50,25 +47,15 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .context(failed)?;
-        match try_flock(&file) {
+        match file.try_lock() {
             Ok(()) => {
                 note_holder(&mut file, command);
                 Ok(Self { _file: file })
             }
-            Err(Errno::EWOULDBLOCK) => Err(busy(&mut file)),
-            Err(errno) => Err(errno).context(failed),
+            Err(TryLockError::WouldBlock) => Err(busy(&mut file)),
+            Err(TryLockError::Error(error)) => Err(error).context(failed),
         }
     }
-}
-
-/// Closing the file unlocks it. nix's `Flock` unlocks it first, and panics where that fails: at the very end of
-/// a command that has done its work.
-#[allow(
-    deprecated,
-    reason = "File::try_lock is newer than the oldest compiler that this is to be built with"
-)]
-fn try_flock(file: &File) -> nix::Result<()> {
-    nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
 }
 
 /// Writes who holds the lock. It only informs others, so a full disk does not stop us.
