@@ -152,6 +152,36 @@ fn the_file_about_all_interfaces_and_included_ones_are_covered() {
 }
 
 #[test]
+fn more_files_than_may_be_open_at_once_are_restored() {
+    let host = host();
+    fs::create_dir_all(host.path("etc/net.d")).unwrap();
+    fs::create_dir_all(host.path("etc/ncf")).unwrap();
+    fs::write(
+        host.path("etc/ncf/ncf.conf"),
+        "[snapshot]\ninclude = /etc/net.d/*\n",
+    )
+    .unwrap();
+    let files: Vec<_> = (0..300)
+        .map(|number| host.path(&format!("etc/net.d/{number}")))
+        .collect();
+    let write = |text: &str| files.iter().for_each(|file| fs::write(file, text).unwrap());
+    write("before");
+    host.done(&["change-begin"]);
+    write("after!");
+    let mut command = Command::new("sh");
+    isolate(&mut command);
+    let script = r#"ulimit -n 64 && exec "$0" --root "$1" change-rollback"#;
+    command.args(["-c", script]).arg(program()).arg(host.root());
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(
+        files
+            .iter()
+            .all(|file| fs::read_to_string(file).unwrap() == "before")
+    );
+}
+
+#[test]
 fn the_environment_says_what_the_options_say() {
     let host = host();
     let (state, conf) = (host.path("state"), host.path("my.conf"));
@@ -339,53 +369,4 @@ fn no_more_than_the_configured_number_of_changes_is_kept() {
             .len(),
         2
     );
-}
-
-/// netcf's open change: a copy of the three files, and `date` where it had finished.
-fn netcf_snapshot(host: &Host, finished: bool) {
-    let dir = host.path("var/lib/netcf/network-snapshot");
-    fs::create_dir_all(&dir).unwrap();
-    for name in ["ifcfg-eth0", "route-eth1"] {
-        fs::copy(host.config().join(name), dir.join(name)).unwrap();
-    }
-    if finished {
-        fs::copy(host.config().join("ifcfg-eth1"), dir.join("ifcfg-eth1")).unwrap();
-        fs::write(dir.join("date"), "now\n").unwrap();
-    }
-}
-
-#[test]
-fn a_rollback_from_netcf_removes_what_netcf_had_not() {
-    let host = host();
-    host.write("route6-eth1", "2001:db8::/32 via fe80::1\n");
-    netcf_snapshot(&host, true);
-    edit(&host);
-    let ran = host.done(&["change-rollback", "--adopt-netcf"]);
-    assert!(!ran.stderr.contains("warning"), "{ran:?}");
-    assert_eq!(host.read("ifcfg-eth0"), "DEVICE=eth0\n");
-    assert_eq!(host.read("route-eth1"), "192.0.2.0/24 via 198.51.100.1\n");
-    assert!(!host.config().join("ifcfg-eth2").exists());
-    assert!(
-        host.config().join("route6-eth1").exists(),
-        "netcf knows nothing of these"
-    );
-    assert!(!host.path("var/lib/netcf/network-snapshot").exists());
-    assert!(!host.is_open());
-    host.ncf(&["change-rollback", "--adopt-netcf"])
-        .refused(3, &["netcf has no change open"]);
-}
-
-#[test]
-fn a_snapshot_that_netcf_had_not_finished_removes_nothing() {
-    let host = host();
-    netcf_snapshot(&host, false);
-    edit(&host);
-    let ran = host.done(&["change-rollback", "--adopt-netcf"]);
-    assert!(
-        ran.stderr.contains("netcf had not finished its snapshot"),
-        "{ran:?}"
-    );
-    assert_eq!(host.read("ifcfg-eth0"), "DEVICE=eth0\n");
-    assert_eq!(host.read("route-eth1"), "192.0.2.0/24 via 198.51.100.1\n");
-    assert!(host.config().join("ifcfg-eth1").exists() && host.config().join("ifcfg-eth2").exists());
 }

@@ -14,8 +14,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
+use std::process::Command;
 
-use support::host::{Host, Ran};
+use support::host::{Host, Ran, names};
 use support::need;
 use support::picture::Picture;
 use support::sweep::{self, Fault, Point};
@@ -30,18 +31,18 @@ type Verdict = Result<(), String>;
 
 #[test]
 fn begin() {
-    sweep_over("change-begin", edit_nothing, recover_begin);
+    sweep_over(&["change-begin"], edit_nothing, recover_begin);
 }
 
 #[test]
 fn commit() {
-    sweep_over("change-commit", begin_and_edit, recover_commit);
+    sweep_over(&["change-commit"], begin_and_edit, recover_commit);
 }
 
 #[test]
 fn rollback() {
     sweep_over(
-        "change-rollback",
+        &["change-rollback"],
         begin_and_edit,
         |host, sides, ran, fault| recover_rollback("change-rollback", host, sides, ran, fault),
     );
@@ -50,15 +51,45 @@ fn rollback() {
 #[test]
 fn boot_rollback() {
     sweep_over(
-        "boot-rollback",
+        &["boot-rollback"],
         begin_and_edit,
         |host, sides, ran, fault| recover_rollback("boot-rollback", host, sides, ran, fault),
     );
 }
 
+#[test]
+fn rollback_from_netcf() {
+    const COMMAND: [&str; 2] = ["change-rollback", "--adopt-netcf"];
+    sweep_over(
+        &COMMAND,
+        begin_with_netcf_and_edit,
+        |host, sides, ran, _| {
+            let restored = |when: &str| {
+                let differences = sides.before.differences(&files(host));
+                require(
+                    differences.is_empty(),
+                    &format!("{when}; wanted and found:\n{differences}"),
+                )
+            };
+            if matches!(ran.status, Some(0 | 4)) {
+                restored("restored, it says")?;
+            }
+            let next = host.ncf(&COMMAND);
+            require(
+                matches!(next.status, Some(0 | 3)),
+                &format!("then: {next:?}"),
+            )?;
+            restored("after recovery")?;
+            let lasting = names(&host.path("var/lib/netcf"));
+            require(lasting.is_empty(), &format!("left of netcf: {lasting:?}"))?;
+            closed(host)
+        },
+    );
+}
+
 /// Tries `command` with each fault at each point until one run gets through.
 fn sweep_over(
-    command: &str,
+    command: &[&str],
     prepare: fn(&Host) -> Sides,
     recover: impl Fn(&Host, &Sides, &Ran, Fault) -> Verdict,
 ) {
@@ -67,11 +98,10 @@ fn sweep_over(
     }
     let fresh = || {
         let host = Host::new();
-        fixture(&host);
         let sides = prepare(&host);
         (host, sides)
     };
-    let calls = sweep::calls_of(&fresh().0.command(&[command]));
+    let calls = sweep::calls_of(&fresh().0.command(command));
     let mut violations = String::new();
     let mut tried = Vec::new();
     for fault in Fault::ALL {
@@ -88,7 +118,7 @@ fn sweep_over(
                     number,
                     fault,
                 };
-                let (ran, fired) = sweep::run(&host.command(&[command]), &point);
+                let (ran, fired) = sweep::run(&host.command(command), &point);
                 let verdict =
                     judge(&ran, fired, fault).and_then(|()| recover(&host, &sides, &ran, fault));
                 if let Err(why) = verdict {
@@ -106,11 +136,12 @@ fn sweep_over(
         }
         tried.push(format!("{points} with {}", fault.name()));
     }
-    let names: Vec<_> = calls.into_keys().collect();
+    let kinds: Vec<_> = calls.into_keys().collect();
     need::say(&format!(
-        "crash sweep of {command}: {}; points are {}",
+        "crash sweep of {}: {}; points are {}",
+        command.join(" "),
         tried.join(", "),
-        names.join(" ")
+        kinds.join(" ")
     ));
     assert!(violations.is_empty(), "{violations}");
 }
@@ -146,6 +177,7 @@ fn same(host: &Host, wanted: &Picture, when: &str) -> Verdict {
 }
 
 fn edit_nothing(host: &Host) -> Sides {
+    fixture(host);
     let before = host.picture();
     Sides {
         after: before.clone(),
@@ -154,12 +186,39 @@ fn edit_nothing(host: &Host) -> Sides {
 }
 
 fn begin_and_edit(host: &Host) -> Sides {
+    fixture(host);
     let before = host.picture();
     host.done(&["change-begin"]);
     edit(host);
     Sides {
         before,
         after: host.picture(),
+    }
+}
+
+/// The configuration's files, without the time of their directory, of which netcf keeps nothing.
+fn files(host: &Host) -> Picture {
+    Picture::of(&host.config(), Path::new(""), Path::new("/nowhere"))
+}
+
+/// A change of netcf's: a copy of each file, and `date` when that was done.
+fn begin_with_netcf_and_edit(host: &Host) -> Sides {
+    let snapshot = host.path("var/lib/netcf/network-snapshot");
+    fs::create_dir_all(&snapshot).unwrap();
+    for name in ["ifcfg-changed", "ifcfg-removed", "route-same"] {
+        host.write(name, name);
+        let (from, to) = (host.config().join(name), snapshot.join(name));
+        let copied = Command::new("cp").arg("-p").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    }
+    fs::write(snapshot.join("date"), "today\n").unwrap();
+    let before = files(host);
+    host.write("ifcfg-changed", "other");
+    host.write("ifcfg-added", "new");
+    fs::remove_file(host.config().join("ifcfg-removed")).unwrap();
+    Sides {
+        after: files(host),
+        before,
     }
 }
 
