@@ -405,3 +405,21 @@ fn dump_of_eth0() -> String {
     let routes = ip("-4 route show dev eth0") + &ip("-6 route show dev eth0");
     addresses + &routes
 }
+
+#[test]
+fn an_mtu_and_a_hardware_address_that_no_file_had_named_come_back() {
+    in_namespace(|| {
+        let host = Host::new();
+        veth("eth0", "far0");
+        host.bring_up(|| host.write("ifcfg-eth0", "DEVICE=eth0 IPADDR=192.0.2.1 PREFIX=24"));
+        let attributes = || ["mtu", "address"].map(|key| link_attribute("eth0", key));
+        let before = attributes();
+        host.done(&["change-begin"]);
+        let changed = "DEVICE=eth0 IPADDR=192.0.2.1 PREFIX=24 MTU=1280 MACADDR=52:54:00:00:00:99";
+        host.write("ifcfg-eth0", changed);
+        host.done(&["apply"]);
+        assert_ne!(attributes(), before);
+        host.done(&["change-rollback"]);
+        assert_eq!(attributes(), before);
+    });
+}

@@ -7,11 +7,13 @@ use super::difference::{Difference, difference};
 use super::files::Present;
 use super::host::Host;
 use super::journal::Unfinished;
+use super::manifest::Device;
 use super::plan::{Bounces, View};
 use super::transaction::{Snapshot, Transaction};
 use super::tree::Tree;
 use crate::apply::Target;
 use crate::apply::bystanders::{Bystanders, Membership};
+use crate::apply::desired::{Desired, LinkKind};
 use crate::apply::schedule::{self, Step, StepReport, Verb};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
@@ -38,6 +40,21 @@ pub struct Side<'a> {
     pub view: &'a View,
     /// The files.
     pub files: &'a dyn Files,
+    /// What the kernel had on this side for devices whose files do not say it.
+    pub devices: &'a [Device],
+}
+
+impl Side<'_> {
+    /// What the kernel should have for `name`.
+    fn desired(&self, host: &Host, name: &InterfaceName) -> Result<Desired> {
+        let mut desired = host.backend.desired(name, self.files)?;
+        let device = self.devices.iter().find(|device| device.name == *name);
+        if let Some(device) = device.filter(|_| desired.kind == LinkKind::Device) {
+            desired.mtu = desired.mtu.or(Some(device.mtu));
+            desired.mac = desired.mac.or(device.mac);
+        }
+        Ok(desired)
+    }
 }
 
 /// Does `work` with the host's files as they are now and as the snapshot has them.
@@ -54,10 +71,12 @@ pub fn between<T>(
     let now = Side {
         view: &difference.now,
         files: &present,
+        devices: &[],
     };
     let before = Side {
         view: &difference.before,
         files: &saved,
+        devices: &snapshot.manifest.devices,
     };
     work(now, before)
 }
@@ -104,9 +123,7 @@ pub fn prepare<'a>(
     }
     let mut up = Vec::new();
     for name in &bounces.up {
-        let desired = applier
-            .needs_desired()
-            .then(|| host.backend.desired(name, to.files));
+        let desired = applier.needs_desired().then(|| to.desired(host, name));
         let target = Target {
             name: name.clone(),
             desired: desired.transpose()?,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::manifest::Device;
 use crate::apply::Applier;
 use crate::error::{Context, Result};
 use crate::iface::backend::{Backend, Scope};
@@ -31,11 +32,36 @@ pub struct Host {
 }
 
 impl Host {
+    /// Whether the interfaces of the running system are those that the configuration is about.
+    fn has_interfaces(&self) -> bool {
+        self.root.is_host() || self.applier.name() != "none"
+    }
+
+    /// What the kernel has now for each device that exists by itself: not for a bridge, whose address
+    /// and MTU follow its ports. Empty where it cannot be asked.
+    pub fn devices(&self) -> Vec<Device> {
+        if !self.has_interfaces() {
+            return Vec::new();
+        }
+        let links = Socket::open()
+            .and_then(|mut socket| socket.links())
+            .unwrap_or_default();
+        let own = links
+            .into_iter()
+            .filter(|link| !link.is_bridge() && !link.loopback);
+        own.map(|link| Device {
+            name: link.name,
+            mtu: link.mtu,
+            mac: link.mac,
+        })
+        .collect()
+    }
+
     /// The interface that packets to the operator's SSH client leave by, and after it all that it rests
     /// on: a bridge's ports, the device below a vlan. Empty where there is no such session, or
     /// where the network worked on is not the one that it comes over.
     pub fn operator_path(&self) -> Vec<InterfaceName> {
-        if !self.root.is_host() && self.applier.name() == "none" {
+        if !self.has_interfaces() {
             return Vec::new();
         }
         let Some(client) = self.who.ssh_client() else {

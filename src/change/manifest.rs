@@ -18,7 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::iface::backend::Scope;
 use crate::state::sync::Unsynced;
 use crate::sys::escape::{escape, hex, unescape};
-use crate::sys::name::InterfaceName;
+use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::node::{Meta, Time};
 
 /// The format that this ncf writes, and the newest that it reads.
@@ -180,6 +180,19 @@ pub struct SymlinkNode {
 /// Who began a change, and from where.
 pub use crate::sys::session::Who;
 
+/// What a device had when the change began. A file that names no MTU leaves it as it is, so that restoring
+/// the file alone would leave the one that the change had set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Maximum transmission unit in bytes.
+    pub mtu: u32,
+    /// Its hardware address.
+    pub mac: Option<MacAddress>,
+}
+
 /// A snapshot: when, by whom, and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,6 +211,9 @@ pub struct Manifest {
     pub reason: Option<String>,
     /// The interface that carried the operator's session, and after it those that it rests on.
     pub operator_path: Vec<InterfaceName>,
+    /// What the kernel had for devices whose files may not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
     /// The configuration directory with all links resolved, from the root.
     pub config_dir: PathBuf,
     /// What it covers.

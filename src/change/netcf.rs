@@ -132,6 +132,7 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         by: host.who.clone(),
         reason: Some("taken over from netcf".to_owned()),
         operator_path: host.operator_path(),
+        devices: host.devices(),
         config_dir: tree.config_dir().to_owned(),
         scope,
         from_netcf: true,

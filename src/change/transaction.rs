@@ -170,6 +170,7 @@ impl<'l> Transaction<'l> {
             by: host.who.clone(),
             reason: begin.reason,
             operator_path: host.operator_path(),
+            devices: host.devices(),
             config_dir: tree.config_dir().to_owned(),
             scope: host.scope.clone(),
             from_netcf: false,

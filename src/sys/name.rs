@@ -91,7 +91,8 @@ impl fmt::Display for InterfaceName {
 }
 
 /// A 48-bit Ethernet address, printed in lower case with colons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct MacAddress(pub [u8; 6]);
 
 /// Why a text is not a MAC address.
@@ -118,6 +119,20 @@ impl FromStr for MacAddress {
         } else {
             Ok(Self(octets))
         }
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = BadMac;
+
+    fn try_from(text: String) -> Result<Self, BadMac> {
+        text.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(mac: MacAddress) -> Self {
+        mac.to_string()
     }
 }
 
