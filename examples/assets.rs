@@ -17,20 +17,13 @@ use anyhow::{Context, Result};
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
+use ncf::cli::command;
 
 /// What `ncf.8` says beyond what `--help` does, appended to the generated page.
 const SECTIONS: &str = include_str!("../man/ncf.8.in");
 
 /// Hand-written: no code defines it.
 const CONF: &str = include_str!("../man/ncf.conf.5");
-
-/// The command definition.
-fn command() -> Command {
-    // To be `ncf::cli::command()`.
-    Command::new("ncf")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(env!("CARGO_PKG_DESCRIPTION"))
-}
 
 fn main() -> Result<()> {
     let out = std::env::args_os().nth(1).map(PathBuf::from);

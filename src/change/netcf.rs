@@ -22,6 +22,9 @@ use crate::state::sync::{Unsynced, rename_durably};
 /// Where netcf keeps its snapshot (`netcf-transaction.sh`, `snapshotdir`).
 pub const SNAPSHOT: &str = "/var/lib/netcf/network-snapshot";
 
+/// What netcf's snapshot is called while it is being removed: this and an id.
+const ADOPTED: &str = "network-snapshot.adopted-by-ncf-";
+
 /// The names that netcf covers.
 const PREFIXES: [&str; 3] = ["ifcfg-", "route-", "rule-"];
 
@@ -37,6 +40,7 @@ pub fn pending(host: &Host) -> Option<PathBuf> {
 /// Safe to be killed anywhere and run again: netcf's snapshot goes only when ncf's is durable.
 pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)> {
     let dir = host.state.transaction();
+    sweep(host);
     let snapshot = pending(host);
     let complete = snapshot
         .as_ref()
@@ -66,12 +70,24 @@ pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)>
     Ok((Transaction { dir, _lock: lock }, complete))
 }
 
+/// Removes what an earlier, killed run had taken over and not removed yet. It is in nobody's way.
+fn sweep(host: &Host) {
+    let beside = Path::new(SNAPSHOT).parent().unwrap_or(Path::new("/"));
+    let dir = host.root.resolve_on_host(beside);
+    let entries = dir.and_then(std::fs::read_dir).into_iter().flatten();
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(ADOPTED) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Takes netcf's snapshot away from netcf, whole, so that its boot script finds none or all of it.
 fn settle(snapshot: Option<&Path>, id: &str) -> Result<()> {
     let Some(snapshot) = snapshot else {
         return Ok(());
     };
-    let aside = snapshot.with_file_name(format!("network-snapshot.adopted-by-ncf-{id}"));
+    let aside = snapshot.with_file_name(format!("{ADOPTED}{id}"));
     rename_durably(snapshot, &aside)
         .context(|| format!("cannot take netcf's snapshot {} over", snapshot.display()))?;
     // Everything in it is in ncf's own snapshot.

@@ -67,7 +67,7 @@ pub fn restore(tree: &Tree<'_>, source: &Source<'_>, changes: &[Change]) -> Outc
     };
     restorer.prepare(changes);
     restorer.settle();
-    restorer.put_in_place();
+    restorer.put_in_place(changes);
     restorer.remove(changes);
     restorer.directories(changes);
     restorer.settle();
@@ -128,7 +128,8 @@ fn make_directories(
         let made = tree.place(&change.path).and_then(|place| {
             let place = place.ok_or(io::ErrorKind::NotFound)?;
             if here.is_some() {
-                outcome.moved_aside.push(move_aside(&place, source.id)?);
+                // It is among what is discarded, like a file that another takes the name of.
+                unlinkat(&*place.dir, &place.path, UnlinkatFlags::NoRemoveDir)?;
             }
             Ok(mkdirat(&*place.dir, &place.path, Mode::S_IRWXU)?)
         });
@@ -294,9 +295,11 @@ impl<'a> Restorer<'a> {
         set_meta(to, &file.meta)
     }
 
-    fn put_in_place(&mut self) {
+    fn put_in_place(&mut self, changes: &[Change]) {
         for (path, temporary, place) in std::mem::take(&mut self.waiting) {
-            let renamed = self.rename(&temporary, &place);
+            let renamed = self
+                .make_way(&path, &place, changes)
+                .and_then(|()| self.rename(&temporary, &place));
             if renamed.is_err() {
                 discard(&temporary);
             }
@@ -304,15 +307,32 @@ impl<'a> Restorer<'a> {
         }
     }
 
-    fn rename(&mut self, temporary: &Place, place: &Place) -> io::Result<()> {
-        if place
-            .stat()?
-            .is_some_and(|stat| stat.kind == Kind::Directory)
-        {
-            self.outcome
-                .moved_aside
-                .push(move_aside(place, self.source.id)?);
+    /// Takes away a directory that stands where a file belongs, with what is covered in it, which is among what
+    /// is discarded. If there is more in it, it gets another name.
+    fn make_way(
+        &mut self,
+        path: &CoveredPath,
+        place: &Place,
+        changes: &[Change],
+    ) -> io::Result<()> {
+        let stat = place.stat()?;
+        if stat.is_none_or(|stat| stat.kind != Kind::Directory) {
+            return Ok(());
         }
+        let inside = |change: &&Change| change.path.as_path().starts_with(path.as_path());
+        let inside: Vec<_> = changes.iter().filter(inside).cloned().collect();
+        self.remove(&inside);
+        match unlinkat(&*place.dir, &place.path, UnlinkatFlags::RemoveDir) {
+            Err(nix::errno::Errno::ENOTEMPTY) => {
+                let aside = move_aside(place, self.source.id)?;
+                self.outcome.moved_aside.push(aside);
+                Ok(())
+            }
+            removed => Ok(removed?),
+        }
+    }
+
+    fn rename(&mut self, temporary: &Place, place: &Place) -> io::Result<()> {
         renameat(&*temporary.dir, &temporary.path, &*place.dir, &place.path)?;
         self.unsynced(place, None)
     }
@@ -336,7 +356,9 @@ impl<'a> Restorer<'a> {
     }
 
     fn remove_one(&mut self, change: &Change, directory: bool) -> io::Result<()> {
-        let place = self.place(&change.path)?;
+        let Some(place) = self.tree.place(&change.path)? else {
+            return Ok(());
+        };
         let flags = if directory {
             UnlinkatFlags::RemoveDir
         } else {

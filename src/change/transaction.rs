@@ -115,7 +115,7 @@ pub(super) fn verify(entries: &[Entry], copies: &Path) -> Result<()> {
             .hint("nothing was changed, and nothing was restored")
             .hint(format!(
                 "the other copies are good: restore by hand what you need from {}, \
-             then close the change with 'ncf change-commit'",
+             then close the change with 'ncf change-commit --force'",
                 copies.display()
             )),
     )

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
@@ -31,6 +31,8 @@ pub struct Tree<'a> {
     config: Option<Arc<File>>,
     /// The directory that the configuration directory is in.
     above: Option<Arc<File>>,
+    /// The directory of the last path elsewhere. Places may be kept by the thousand, and neighbours share it.
+    elsewhere: Mutex<Option<Arc<File>>>,
 }
 
 impl<'a> Tree<'a> {
@@ -64,6 +66,7 @@ impl<'a> Tree<'a> {
             config_host,
             config,
             above,
+            elsewhere: Mutex::new(None),
         })
     }
 
@@ -99,10 +102,12 @@ impl<'a> Tree<'a> {
             return Ok(self.above.as_ref().map(|dir| Place::new(dir, name)));
         }
         if path.is_config() {
-            return Ok(self
-                .config
-                .as_ref()
-                .map(|dir| Place::new(dir, path.as_path())));
+            return match &self.config {
+                Some(dir) if is_below_directories(dir, path.as_path())? => {
+                    Ok(Some(Place::new(dir, path.as_path())))
+                }
+                _ => Ok(None),
+            };
         }
         let parent = path.as_path().parent().unwrap_or(Path::new("/"));
         let name = path.as_path().file_name().unwrap_or_default();
@@ -111,9 +116,26 @@ impl<'a> Tree<'a> {
             .resolve_on_host(parent)
             .and_then(|parent| open_dir(&parent))
         {
-            Ok(dir) => Ok(Some(Place::new(&Arc::new(dir), name))),
+            Ok(dir) => Ok(Some(Place::new(&self.shared(dir)?, name))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The handle of the same directory that was used last, or else this one.
+    fn shared(&self, dir: File) -> io::Result<Arc<File>> {
+        let id = |dir: &File| Stat::of(dir).map(|stat| (stat.dev, stat.ino));
+        let mut last = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(last) if id(last)? == id(&dir)? => Ok(Arc::clone(last)),
+            _ => {
+                let dir = Arc::new(dir);
+                *last = Some(Arc::clone(&dir));
+                Ok(dir)
+            }
         }
     }
 
@@ -254,6 +276,21 @@ fn as_pattern(file: &Path) -> Option<glob::Pattern> {
     let name = file.file_name()?.to_str()?;
     let special = name.contains(['*', '?', '[']);
     special.then(|| glob::Pattern::new(name).ok()).flatten()
+}
+
+/// Whether all that `path` leads through from `dir` are directories. A subdirectory that was replaced by a link to
+/// elsewhere is gone with all that was in it, whatever there is elsewhere.
+fn is_below_directories(dir: &Arc<File>, path: &Path) -> io::Result<bool> {
+    let above = path.ancestors().skip(1);
+    let mut above: Vec<_> = above.filter(|path| !path.as_os_str().is_empty()).collect();
+    above.reverse();
+    for path in above {
+        let stat = Place::new(dir, path).stat()?;
+        if stat.is_none_or(|stat| stat.kind != Kind::Directory) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn open_dir(path: &Path) -> io::Result<File> {

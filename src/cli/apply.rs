@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::Done;
-use super::change::{print_plan, print_progress, say_by_hand};
+use super::change::{DryRun, print_progress, say_by_hand};
 use super::output::Output;
 use super::setup::Session;
 use super::status::warn_operator;
 use super::view::{StepView, mended_lines};
-use crate::change::bounce::ApplyReport;
+use crate::change::bounce::{ApplyReport, plan_apply};
 use crate::change::compare::Depth;
 use crate::change::plan::{Bounces, actions};
 use crate::change::rollback::plan;
@@ -38,14 +38,15 @@ struct Applied {
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
     if args.dry_run {
-        let difference = plan(host, &Snapshot::must_be_open(host)?, Depth::Quick)?;
-        print_plan(
-            host,
-            &actions(&[], &difference.apply_bounces()),
-            "An apply",
-            output,
-        );
-        warn_operator(&difference, output);
+        let (difference, refused) = plan_apply(host, &Snapshot::must_be_open(host)?)?;
+        let bounces = difference.apply_bounces();
+        let actions = actions(&[], &bounces);
+        DryRun {
+            actions,
+            difference: &difference,
+            refused,
+        }
+        .print(host, output);
         return Ok(None);
     }
     let lock = host.state.lock("apply")?;

@@ -4,12 +4,11 @@
 //! writes who it is into the file, so that the next one can say whom it is waiting for. Readers take
 //! no lock: a status poll must not be able to keep a rollback from running.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +17,11 @@ use crate::error::{Context, Error, Result};
 /// A holder's note is short; anything longer is not one.
 const NOTE_LIMIT: u64 = 4096;
 
-/// Proof that this process alone works on the state directory. Released on drop.
+/// Proof that this process alone works on the state directory. Released when the file is closed.
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    _file: Flock<File>,
+    _file: File,
 }
 
 /// Who holds the lock.
@@ -39,7 +38,7 @@ impl Lock {
     /// Fails with [`crate::ErrorKind::State`] and the holder's name where another process has it.
     pub fn take(path: &Path, command: &str) -> Result<Self> {
         let failed = || format!("cannot lock {}", path.display());
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -48,13 +47,13 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .context(failed)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
+        match file.try_lock() {
+            Ok(()) => {
                 note_holder(&mut file, command);
                 Ok(Self { _file: file })
             }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => Err(busy(&mut file)),
-            Err((_, errno)) => Err(errno).context(failed),
+            Err(TryLockError::WouldBlock) => Err(busy(&mut file)),
+            Err(TryLockError::Error(error)) => Err(error).context(failed),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests that need a real kernel share.
+//! What the tests share that need a real kernel or run the program itself.
 
 #![allow(
     dead_code,
@@ -11,4 +11,8 @@
     reason = "each test crate takes in this module and uses a part of it; a test may panic"
 )]
 
+pub mod host;
+pub mod need;
 pub mod netns;
+pub mod picture;
+pub mod sweep;

@@ -1,0 +1,164 @@
+//! Runs of the program in which one system call fails, or is the last.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use super::host::{Ran, isolate};
+
+/// System calls that change something on disk, and locking. Opening is among them, for it may create. ncf opens
+/// with `openat2` too, but only handles to paths.
+const CALLS: [&str; 50] = [
+    "open",
+    "creat",
+    "openat",
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "sendfile",
+    "splice",
+    "copy_file_range",
+    "ftruncate",
+    "truncate",
+    "fallocate",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "mknod",
+    "mknodat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "sync",
+    "sync_file_range",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "utimensat",
+    "futimesat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+    "flock",
+];
+
+/// What happens at a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The process ends before it.
+    Kill,
+    /// It fails: the file system is full.
+    Full,
+    /// It fails: the disk is broken.
+    Broken,
+}
+
+impl Fault {
+    pub const ALL: [Self; 3] = [Self::Kill, Self::Full, Self::Broken];
+
+    /// As strace(1) wants it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "signal=SIGKILL",
+            Self::Full => "error=ENOSPC",
+            Self::Broken => "error=EIO",
+        }
+    }
+}
+
+/// A point at which a fault happens: the so-manieth system call of that name, from 1.
+#[derive(Debug, Clone)]
+pub struct Point {
+    pub call: String,
+    pub number: usize,
+    pub fault: Fault,
+}
+
+/// The system calls of `command` that may change something: for each name those that do, in order. Opening a file
+/// that is not created does not.
+pub fn calls_of(command: &Command) -> BTreeMap<String, Vec<bool>> {
+    let (ran, log) = traced(
+        command,
+        &CALLS.map(|call| format!("?{call}")).join(","),
+        None,
+    );
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let mut calls: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+    for line in log.lines() {
+        // "1234 fsync(5) = 0", with strace's -f.
+        let call = line
+            .split_once(' ')
+            .map_or("", |(_, call)| call.trim_start());
+        if let Some((name, arguments)) = call.split_once('(') {
+            let changes = !name.starts_with("open") || arguments.contains("O_CREAT");
+            calls.entry(name.to_owned()).or_default().push(changes);
+        }
+    }
+    calls
+}
+
+/// Which of `command`'s system calls of the name `call`, from 1, is the first to have `part` in its arguments.
+pub fn number_of(command: &Command, call: &str, part: &str) -> usize {
+    let (_, log) = traced(command, call, None);
+    let calls = log
+        .lines()
+        .filter(|line| line.contains(&format!(" {call}(")));
+    let found = calls.enumerate().find(|(_, line)| line.contains(part));
+    found
+        .unwrap_or_else(|| panic!("no {call} of {part}: {log}"))
+        .0
+        + 1
+}
+
+/// Runs `command` with the fault at that point; and whether it came to that.
+pub fn run(command: &Command, point: &Point) -> (Ran, bool) {
+    let inject = format!(
+        "inject={}:{}:when={}",
+        point.call,
+        point.fault.name(),
+        point.number
+    );
+    let (ran, log) = traced(command, &point.call, Some(&inject));
+    let fired = match point.fault {
+        Fault::Kill => ran.status.is_none(),
+        _ => log.contains("(INJECTED)"),
+    };
+    (ran, fired)
+}
+
+fn traced(command: &Command, calls: &str, inject: Option<&str>) -> (Ran, String) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o"]).arg(log.path());
+    strace.arg("-e").arg(format!("trace={calls}"));
+    if let Some(inject) = inject {
+        strace.arg("-e").arg(inject);
+    }
+    // Faster, but signals are not injected then.
+    if inject.is_none_or(|inject| !inject.contains("signal=")) {
+        strace.arg("--seccomp-bpf");
+    }
+    strace.arg(command.get_program()).args(command.get_args());
+    isolate(&mut strace);
+    let ran = Ran::from(strace.output().unwrap());
+    (ran, fs::read_to_string(log.path()).unwrap())
+}
