@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::compare::Depth;
-use super::difference::difference;
+use super::difference::{Difference, difference};
 use super::files::Present;
 use super::host::Host;
 use super::journal::Unfinished;
 use super::plan::{Bounces, View};
-use super::transaction::Transaction;
+use super::transaction::{Snapshot, Transaction};
 use super::tree::Tree;
 use crate::apply::Target;
 use crate::apply::bystanders::{Bystanders, Membership};
@@ -38,6 +38,28 @@ pub struct Side<'a> {
     pub view: &'a View,
     /// The files.
     pub files: &'a dyn Files,
+}
+
+/// Does `work` with the host's files as they are now and as the snapshot has them.
+pub fn between<T>(
+    host: &Host,
+    snapshot: &Snapshot,
+    difference: &Difference,
+    work: impl FnOnce(Side<'_>, Side<'_>) -> Result<T>,
+) -> Result<T> {
+    // All of the host's files: a snapshot from netcf knows fewer.
+    let tree = Tree::at(&host.root, &host.scope, &snapshot.manifest.config_dir)?;
+    let copies = snapshot.copies();
+    let (present, saved) = (Present(&tree), snapshot.saved(&copies));
+    let now = Side {
+        view: &difference.now,
+        files: &present,
+    };
+    let before = Side {
+        view: &difference.before,
+        files: &saved,
+    };
+    work(now, before)
 }
 
 /// Bounces that were checked and can begin.
@@ -246,34 +268,34 @@ impl Transaction<'_> {
     ) -> Result<ApplyReport> {
         self.must_not_be_rolling_back()?;
         let snapshot = self.snapshot()?;
-        let tree = Tree::now(&host.root, &host.scope)?;
-        let copies = snapshot.copies();
-        let (saved, present) = (snapshot.saved(&copies), Present(&tree));
         let difference = difference(host, &snapshot, Depth::Quick, &Unfinished::default())?;
         let bounces = difference.apply_bounces();
-        let from = Side {
-            view: &difference.before,
-            files: &saved,
-        };
-        let to = Side {
-            view: &difference.now,
-            files: &present,
-        };
-        let mut prepared = prepare(host, &bounces, from, to)?;
-        watch(Progress::Begins(&bounces));
-        let mut interfaces = prepared.down(watch);
-        for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
-            // ifdown needs the file, and that is gone; the kernel can be asked without it.
-            if report.result.is_err() && !to.view.configured.contains(&target.name) {
-                report.result = take_off(host, target, from.files);
+        between(host, &snapshot, &difference, |now, before| {
+            let mut prepared = prepare(host, &bounces, before, now)?;
+            watch(Progress::Begins(&bounces));
+            let mut interfaces = prepared.down(watch);
+            for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
+                // ifdown needs the file, and that is gone; the kernel can be asked without it.
+                if report.result.is_err() && !now.view.configured.contains(&target.name) {
+                    report.result = take_off(host, target, before.files);
+                }
             }
-        }
-        interfaces.extend(prepared.up(watch));
-        Ok(ApplyReport {
-            interfaces,
-            mended: prepared.mend(to, watch),
+            interfaces.extend(prepared.up(watch));
+            Ok(ApplyReport {
+                interfaces,
+                mended: prepared.mend(now, watch),
+            })
         })
     }
+}
+
+/// What an apply would do. Fails as the apply would.
+pub fn plan_apply(host: &Host, snapshot: &Snapshot) -> Result<Difference> {
+    let difference = difference(host, snapshot, Depth::Quick, &Unfinished::default())?;
+    between(host, snapshot, &difference, |now, before| {
+        prepare(host, &difference.apply_bounces(), before, now).map(drop)
+    })?;
+    Ok(difference)
 }
 
 fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {

@@ -10,6 +10,7 @@ use super::snapshot::digest;
 use super::tree::Tree;
 use crate::error::{Context, Result};
 use crate::sys::node::{Kind, Meta, Place, Stat, Time, xattrs};
+use crate::sys::parallel;
 
 /// How a path differs from the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,26 +75,14 @@ pub fn compare(
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut present = BTreeMap::new();
-    for entry in wanted {
-        let failed = || format!("cannot look at {}", tree.display(&entry.path));
-        let place = tree.place(&entry.path).context(failed)?;
-        let stat = place
-            .as_ref()
-            .map(Place::stat)
-            .transpose()
-            .context(failed)?
-            .flatten();
-        let kind = match (place, stat) {
-            (Some(place), Some(stat)) => {
-                present.insert(&entry.path, stat);
-                differs(&entry.node, &place, &stat, began)
-            }
-            _ => (entry.node != Node::Absent).then_some(ChangeKind::Removed),
-        };
+    let looked = parallel::map(wanted, |entry| look(tree, entry, began));
+    for (entry, looked) in wanted.iter().zip(looked) {
+        let (now, kind) = looked?;
+        present.extend(now.map(|now| (&entry.path, now)));
         changes.extend(kind.map(|kind| Change {
             path: entry.path.clone(),
             kind,
-            now: stat,
+            now,
         }));
     }
     for path in relinked(wanted, &present) {
@@ -125,6 +114,27 @@ pub fn compare(
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(changes)
+}
+
+/// What is at an entry's path, and how that differs from the entry.
+fn look(
+    tree: &Tree<'_>,
+    entry: &Entry,
+    began: Option<jiff::Timestamp>,
+) -> Result<(Option<Stat>, Option<ChangeKind>)> {
+    let failed = || format!("cannot look at {}", tree.display(&entry.path));
+    let place = tree.place(&entry.path).context(failed)?;
+    let stat = place
+        .as_ref()
+        .map(Place::stat)
+        .transpose()
+        .context(failed)?
+        .flatten();
+    let kind = match (place, stat) {
+        (Some(place), Some(stat)) => differs(&entry.node, &place, &stat, began),
+        _ => (entry.node != Node::Absent).then_some(ChangeKind::Removed),
+    };
+    Ok((stat, kind))
 }
 
 /// What differs from the manifest's snapshot now.

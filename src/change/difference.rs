@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::compare::{Change, ChangeKind, Depth, since};
-use super::files::{Present, Saved};
+use super::files::{Compared, Present, Remembering, Saved};
 use super::host::Host;
 use super::journal::Unfinished;
 use super::manifest::{CoveredPath, Entry, Node};
@@ -54,8 +54,10 @@ fn explain(
     saved: &Saved<'_>,
     unfinished: &Unfinished,
 ) -> Difference {
+    let saved = &Remembering::new(saved);
     let present = Present(tree);
-    let targets = link_targets(saved.entries);
+    let present = Compared::new(&present, saved, &snapshot.manifest.entries, &changes);
+    let targets = link_targets(&snapshot.manifest.entries);
     let changes: Vec<_> = changes
         .into_iter()
         .map(|change| {

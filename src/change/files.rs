@@ -1,10 +1,13 @@
 //! The two sets of configuration files that a backend is asked about: the host's now, and a snapshot's.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::compare::Change;
 use super::manifest::{CoveredPath, Entry, Node, find};
 use super::snapshot::copy_path;
 use super::tree::{Tree, is_absent};
@@ -14,6 +17,9 @@ use crate::sys::node::Kind;
 
 /// A file that configures an interface is a few hundred bytes. One beyond this is something else.
 const SIZE_LIMIT: u64 = 1 << 20;
+
+/// Files up to so many bytes are kept in memory while a change is worked out.
+const REMEMBERED: usize = 512;
 
 /// The files as they are now.
 #[derive(Debug)]
@@ -116,8 +122,89 @@ impl Files for Saved<'_> {
     }
 }
 
+/// The files as they are now, after a comparison with a snapshot: those that it found unchanged are not
+/// read again.
+pub struct Compared<'a> {
+    present: &'a Present<'a>,
+    saved: &'a Remembering<'a>,
+    unchanged: BTreeSet<&'a OsStr>,
+}
+
+impl<'a> Compared<'a> {
+    /// The files in which `changes` are all that differs from `entries`, whose content `saved` reads.
+    pub fn new(
+        present: &'a Present<'a>,
+        saved: &'a Remembering<'a>,
+        entries: &'a [Entry],
+        changes: &[Change],
+    ) -> Self {
+        let differing: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
+        // What a link points to may be any file.
+        let unchanged = entries.iter().filter(|entry| {
+            matches!(entry.node, Node::File(_)) && !differing.contains(&entry.path)
+        });
+        Self {
+            present,
+            saved,
+            unchanged: unchanged
+                .map(|entry| entry.path.as_path().as_os_str())
+                .collect(),
+        }
+    }
+}
+
+impl Files for Compared<'_> {
+    fn names(&self) -> Result<Vec<OsString>> {
+        self.present.names()
+    }
+
+    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        if self.unchanged.contains(name)
+            && let Ok(Some(content)) = self.saved.read(name)
+        {
+            return Ok(Some(content));
+        }
+        self.present.read(name)
+    }
+}
+
+/// Files that are read once, where they are small.
+pub struct Remembering<'a> {
+    files: &'a dyn Files,
+    read: RefCell<BTreeMap<OsString, Vec<u8>>>,
+}
+
+impl<'a> Remembering<'a> {
+    /// Those of `files`.
+    pub fn new(files: &'a dyn Files) -> Self {
+        Self {
+            files,
+            read: RefCell::default(),
+        }
+    }
+}
+
+impl Files for Remembering<'_> {
+    fn names(&self) -> Result<Vec<OsString>> {
+        self.files.names()
+    }
+
+    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        if let Some(content) = self.read.borrow().get(name) {
+            return Ok(Some(content.clone()));
+        }
+        let content = self.files.read(name)?;
+        if let Some(content) = content.as_ref().filter(|it| it.len() <= REMEMBERED) {
+            let mut read = self.read.borrow_mut();
+            read.insert(name.to_owned(), content.as_slice().into());
+        }
+        Ok(content)
+    }
+}
+
 fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
+    // Room for nearly all of them at once: nothing is known of the size yet.
+    let mut content = Vec::with_capacity(1024);
     file.take(SIZE_LIMIT + 1)
         .read_to_end(&mut content)
         .context(&failed)?;

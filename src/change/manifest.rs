@@ -4,6 +4,7 @@
 //! is refused, and a path that would lead out of the covered places is an error. What passes is a
 //! [`Manifest`] whose values can be used without looking at them again.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -35,9 +36,29 @@ pub type Digest = [u8; 32];
 
 /// Where a covered file is: relative to the configuration directory (`.` is that itself), or
 /// absolute, from the root.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Sorted, absolute ones come first, then the configuration directory, then what is in it; a directory
+/// before all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CoveredPath(PathBuf);
+
+impl Ord for CoveredPath {
+    // By bytes: Path's own order takes the components apart each time, and paths are looked up by the thousand.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |path: &Self| (path.is_config(), !path.is_config_dir());
+        key(self).cmp(&key(other)).then_with(|| {
+            let (one, two) = (self.0.as_os_str(), other.0.as_os_str());
+            one.as_bytes().cmp(two.as_bytes())
+        })
+    }
+}
+
+impl PartialOrd for CoveredPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl CoveredPath {
     /// The configuration directory itself.
@@ -53,13 +74,27 @@ impl CoveredPath {
         };
         let rest = path.strip_prefix("/").unwrap_or(&path);
         let good = path == Path::new(".") || (!rest.as_os_str().is_empty() && plain(rest));
-        let nul = path.as_os_str().as_bytes().contains(&0);
+        let bytes = path.as_os_str().as_bytes();
+        let nul = bytes.contains(&0);
+        // One path has one form: they are compared by their bytes.
+        let is_loose = |pair: &[u8]| pair == b"//" || pair == b"/.";
+        let loose = bytes.ends_with(b"/") || bytes.windows(2).any(is_loose);
+        let path = if loose {
+            path.components().collect()
+        } else {
+            path
+        };
         (good && !nul).then_some(Self(path))
     }
 
     /// The path itself.
     pub fn as_path(&self) -> &Path {
         &self.0
+    }
+
+    /// Whether it is the configuration directory itself.
+    pub fn is_config_dir(&self) -> bool {
+        self.0.as_os_str() == "."
     }
 
     /// Whether it is below the configuration directory, or that itself.
@@ -187,7 +222,7 @@ impl Manifest {
 
     /// Reads and checks the manifest in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        let manifest: Self = read_json(dir)?;
+        let manifest: Self = read_json(dir, |manifest: &Self| manifest.format)?;
         let bad = |what: String| damaged(&dir.join(NAME), &what);
         if !is_id(&manifest.id) {
             return Err(bad(format!("{:?} is no transaction id", manifest.id)));
@@ -222,7 +257,7 @@ impl Discarded {
 
     /// Reads and checks the manifest in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        let discarded: Self = read_json(dir)?;
+        let discarded: Self = read_json(dir, |discarded: &Self| discarded.format)?;
         check_sorted(&discarded.entries).map_err(|what| damaged(&dir.join(NAME), &what))?;
         Ok(discarded)
     }
@@ -308,19 +343,24 @@ fn create_private(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path) -> Result<T> {
+fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, format: fn(&T) -> u32) -> Result<T> {
     let path = dir.join(NAME);
     let json = read_limited(&path)?;
+    let digest = read_limited(&dir.join(DIGEST_NAME));
+    let (what, value) = match &digest {
+        Ok(digest) if digest.get(..64) == Some(hex(&Sha256::digest(&json)).as_bytes()) => {
+            match serde_json::from_slice(&json) {
+                Ok(value) if format(&value) == FORMAT => return Ok(value),
+                Ok(value) => (String::new(), Some(value)),
+                Err(error) => (error.to_string(), None),
+            }
+        }
+        _ => (format!("its digest is not the one in {DIGEST_NAME}"), None),
+    };
     // First the format: what a newer ncf wrote is not damaged, only not ours to understand.
     check_format(&path, &json)?;
-    let digest = read_limited(&dir.join(DIGEST_NAME))?;
-    if digest.get(..64) != Some(hex(&Sha256::digest(&json)).as_bytes()) {
-        return Err(damaged(
-            &path,
-            &format!("its digest is not the one in {DIGEST_NAME}"),
-        ));
-    }
-    serde_json::from_slice(&json).map_err(|error| damaged(&path, &error.to_string()))
+    digest?;
+    value.ok_or_else(|| damaged(&path, &what))
 }
 
 /// Refuses a state file in a newer format than this ncf's, or in none.
@@ -361,4 +401,33 @@ fn damaged(path: &Path, what: &str) -> Error {
         "nothing was changed; the copies are plain files under {}/files",
         dir.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> CoveredPath {
+        CoveredPath::new(PathBuf::from(text)).unwrap()
+    }
+
+    #[test]
+    fn a_directory_comes_before_what_is_in_it() {
+        let sorted = [
+            "/etc/a", "/etc/a-b", "/etc/a/b", ".", "+x", "+x/y", "a", "a-b", "a/b",
+        ];
+        let mut paths: Vec<_> = sorted.iter().rev().map(|text| path(text)).collect();
+        paths.sort();
+        assert_eq!(paths, sorted.map(path));
+    }
+
+    #[test]
+    fn a_path_has_one_form() {
+        for loose in ["a//b", "a/b/", "a/./b", "a/b/."] {
+            assert_eq!(path(loose).as_path().as_os_str(), "a/b");
+            assert!(path(loose).cmp(&path("a/b")).is_eq());
+        }
+        assert!(CoveredPath::new(PathBuf::from("./a")).is_none());
+        assert!(path("./").is_config_dir());
+    }
 }

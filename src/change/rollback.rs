@@ -12,16 +12,15 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::bounce::{Mended, Prepared, Progress, Side, Watch, prepare};
+use super::bounce::{Mended, Prepared, Progress, Side, Watch, between, prepare};
 use super::compare::{ChangeKind, Depth};
 use super::difference::{Difference, difference};
-use super::files::Present;
 use super::history::close_into_archive;
 use super::host::{Host, boot_id};
 use super::journal::{Journal, Unfinished};
 use super::manifest::{CoveredPath, Discarded, FORMAT};
 use super::plan::{Bounces, FileChange};
-use super::restore::{Source, restore};
+use super::restore::{Outcome, Source, restore};
 use super::snapshot::keep;
 use super::transaction::{Snapshot, Transaction, make_private_dir};
 use super::tree::Tree;
@@ -80,17 +79,39 @@ impl RollbackReport {
     }
 }
 
-/// What a rollback would do, for `--dry-run` and `status`.
+/// What has changed, and what a rollback that was cut short has left to do.
 pub fn plan(host: &Host, snapshot: &Snapshot, depth: Depth) -> Result<Difference> {
-    let (unfinished, _) = unfinished(snapshot)?;
-    difference(host, snapshot, depth, &unfinished)
+    difference(host, snapshot, depth, &unfinished(snapshot)?)
 }
 
-/// What an earlier rollback left to do, and whether there was one.
-fn unfinished(snapshot: &Snapshot) -> Result<(Unfinished, bool)> {
-    let unfinished = Journal::read(snapshot.dir(), &boot_id()?)?;
-    let resumed = unfinished.is_some();
-    Ok((unfinished.unwrap_or_default(), resumed))
+/// What a rollback would do. Fails as the rollback would.
+pub fn plan_rollback(host: &Host, snapshot: &Snapshot) -> Result<Difference> {
+    snapshot.verify()?;
+    let difference = plan(host, snapshot, Depth::Thorough)?;
+    between(host, snapshot, &difference, |now, before| {
+        prepare_rollback(host, &difference.rollback_bounces(), now, before).map(drop)
+    })?;
+    Ok(difference)
+}
+
+fn prepare_rollback<'h>(
+    host: &'h Host,
+    bounces: &Bounces,
+    now: Side<'_>,
+    before: Side<'_>,
+) -> Result<Prepared<'h>> {
+    prepare(host, bounces, now, before).map_err(|error| {
+        if error.hints().is_empty() {
+            error.hint("'--applier none' restores the files alone and bounces nothing")
+        } else {
+            error
+        }
+    })
+}
+
+/// What an earlier rollback left to do.
+fn unfinished(snapshot: &Snapshot) -> Result<Unfinished> {
+    Ok(Journal::read(snapshot.dir(), &boot_id()?)?.unwrap_or_default())
 }
 
 impl Transaction<'_> {
@@ -108,8 +129,7 @@ impl Transaction<'_> {
         let snapshot = self.snapshot()?;
         snapshot.verify()?;
         let mut warnings = Vec::new();
-        let unfinished = unfinished(&snapshot).map(|(unfinished, _)| unfinished);
-        let unfinished = unfinished.unwrap_or_else(|error| {
+        let unfinished = unfinished(&snapshot).unwrap_or_else(|error| {
             let what = "an earlier rollback's journal is of no use: interfaces that it took down may not be brought up";
             warnings.push(Error::failed(what).because(error));
             Unfinished::default()
@@ -137,7 +157,6 @@ struct Run<'a, 'l> {
 impl Run<'_, '_> {
     fn go(self, mut warnings: Vec<Error>, watch: Watch<'_>) -> Result<RollbackReport> {
         let manifest = &self.snapshot.manifest;
-        let tree = Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir)?;
         let wanted = self.difference.rollback_bounces();
         let by_hand = self.host.applier.name() == "none" && self.bounce == Bounce::Changed;
         let not_bounced = (by_hand && wanted != Bounces::default()).then(|| wanted.clone());
@@ -145,30 +164,18 @@ impl Run<'_, '_> {
             Bounce::Changed if !by_hand => wanted,
             _ => Bounces::default(),
         };
-        // The backend reads files that a snapshot from netcf does not have.
-        let all = Tree::at(&self.host.root, &self.host.scope, &manifest.config_dir)?;
-        let present = Present(&all);
-        let from = Side {
-            view: &self.difference.now,
-            files: &present,
-        };
-        let copies = self.snapshot.copies();
-        let saved = self.snapshot.saved(&copies);
-        let to = Side {
-            view: &self.difference.before,
-            files: &saved,
-        };
-        let mut prepared = prepare(self.host, &bounces, from, to).map_err(|error| {
-            error.hint("'--applier none' restores the files alone and bounces nothing")
-        })?;
-        if let Err(error) = self.keep_discarded(&tree) {
-            let what = "what is discarded is not kept in the archive";
-            warnings.push(Error::failed(what).because(error));
-        }
-        let mut journal = self.begin_journal(&bounces, &mut warnings);
-        watch(Progress::Begins(&bounces));
-        let (interfaces, outcome) = self.change(&tree, &prepared, &mut journal, watch);
-        let mended = prepared.mend(to, watch);
+        let done = between(self.host, self.snapshot, &self.difference, |now, before| {
+            let mut prepared = prepare_rollback(self.host, &bounces, now, before)?;
+            if let Err(error) = self.keep_discarded() {
+                let what = "what is discarded is not kept in the archive";
+                warnings.push(Error::failed(what).because(error));
+            }
+            let mut journal = self.begin_journal(&bounces, &mut warnings);
+            watch(Progress::Begins(&bounces));
+            let (interfaces, outcome) = self.change(&prepared, &mut journal, watch)?;
+            Ok((interfaces, outcome, prepared.mend(before, watch)))
+        });
+        let (interfaces, outcome, mended) = done?;
         let mut report = RollbackReport {
             id: manifest.id.clone(),
             began: manifest.began,
@@ -188,6 +195,12 @@ impl Run<'_, '_> {
         Ok(report)
     }
 
+    /// The covered places, as the snapshot has them.
+    fn tree(&self) -> Result<Tree<'_>> {
+        let manifest = &self.snapshot.manifest;
+        Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir)
+    }
+
     fn begin_journal(&self, bounces: &Bounces, warnings: &mut Vec<Error>) -> Journal {
         let dir = self.snapshot.dir();
         let written = boot_id().and_then(|boot_id| Journal::write(dir, &boot_id, bounces));
@@ -202,11 +215,11 @@ impl Run<'_, '_> {
     /// Down, restore, up.
     fn change(
         &self,
-        tree: &Tree<'_>,
         prepared: &Prepared<'_>,
         journal: &mut Journal,
         watch: Watch<'_>,
-    ) -> (Vec<StepReport>, super::restore::Outcome) {
+    ) -> Result<(Vec<StepReport>, Outcome)> {
+        let tree = self.tree()?;
         let mut watch_and_note = |progress: Progress<'_>| {
             if let Progress::Ended(report) = progress {
                 journal.note(report);
@@ -227,14 +240,14 @@ impl Run<'_, '_> {
             .iter()
             .map(|change| change.change.clone())
             .collect();
-        let outcome = restore(tree, &source, &changes);
+        let outcome = restore(&tree, &source, &changes);
         interfaces.extend(prepared.up(&mut watch_and_note));
-        (interfaces, outcome)
+        Ok((interfaces, outcome))
     }
 
     /// Copies what the rollback replaces into the transaction, once: an earlier run's copies are those
     /// of the state that the operator left.
-    fn keep_discarded(&self, tree: &Tree<'_>) -> Result<()> {
+    fn keep_discarded(&self) -> Result<()> {
         let discarded = self.snapshot.dir().join("discarded");
         if discarded.exists() || self.difference.changes.is_empty() {
             return Ok(());
@@ -244,7 +257,7 @@ impl Run<'_, '_> {
         // What an earlier run left half-made.
         let _ = std::fs::remove_dir_all(&staging);
         make_private_dir(&staging).context(failed)?;
-        let kept = self.fill_discarded(tree, &staging);
+        let kept = self.fill_discarded(&self.tree()?, &staging);
         kept.and_then(|()| rename_durably(&staging, &discarded).context(failed))
             .inspect_err(|_| {
                 let _ = std::fs::remove_dir_all(&staging);
@@ -277,16 +290,15 @@ impl Run<'_, '_> {
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
         let manifest = &self.snapshot.manifest;
-        let again =
-            Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir).and_then(|tree| {
-                let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
-                let differing = differing
-                    .into_iter()
-                    .filter(|change| !is_left_directory(change));
-                Ok(differing
-                    .map(|change| tree.display(&change.path))
-                    .collect::<Vec<_>>())
-            });
+        let again = self.tree().and_then(|tree| {
+            let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+            let differing = differing
+                .into_iter()
+                .filter(|change| !is_left_directory(change));
+            Ok(differing
+                .map(|change| tree.display(&change.path))
+                .collect::<Vec<_>>())
+        });
         match again {
             Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
                 let what = format!("still not as in the snapshot: {}", differing.join(", "));

@@ -11,6 +11,7 @@ use super::{files::Saved, netcf};
 use crate::error::{Context, Error, Result};
 use crate::state::Lock;
 use crate::state::sync::rename_durably;
+use crate::sys::parallel;
 
 /// A snapshot on disk: of the open change, or in the archive.
 #[derive(Debug)]
@@ -83,24 +84,25 @@ impl Snapshot {
 
 /// Compares every copy with the digest in its entry.
 pub(super) fn verify(entries: &[Entry], copies: &Path) -> Result<()> {
-    let mut damaged = Vec::new();
-    for entry in entries {
+    let damage = |entry: &Entry| {
         let Node::File(file) = &entry.node else {
-            continue;
+            return None;
         };
         let copy = copy_path(copies, &entry.path);
         match File::open(&copy).and_then(|mut copy| digest(&mut copy)) {
-            Ok(found) if found == (file.size, file.sha256) => {}
-            Ok(_) => damaged.push(format!("{} has another content", copy.display())),
-            Err(error) => {
-                damaged.push(format!(
-                    "{}: {}",
-                    copy.display(),
-                    crate::error::plain(&error)
-                ));
-            }
+            Ok(found) if found == (file.size, file.sha256) => None,
+            Ok(_) => Some(format!("{} has another content", copy.display())),
+            Err(error) => Some(format!(
+                "{}: {}",
+                copy.display(),
+                crate::error::plain(&error)
+            )),
         }
-    }
+    };
+    let damaged: Vec<_> = parallel::map(entries, damage)
+        .into_iter()
+        .flatten()
+        .collect();
     let Some(first) = damaged.first() else {
         return Ok(());
     };
@@ -113,7 +115,7 @@ pub(super) fn verify(entries: &[Entry], copies: &Path) -> Result<()> {
             .hint("nothing was changed, and nothing was restored")
             .hint(format!(
                 "the other copies are good: restore by hand what you need from {}, \
-             then close the change with 'ncf change-commit'",
+             then close the change with 'ncf change-commit --force'",
                 copies.display()
             )),
     )

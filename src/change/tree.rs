@@ -1,12 +1,11 @@
 //! The covered files where they lie: finding them, and reaching one safely.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
@@ -29,11 +28,11 @@ pub struct Tree<'a> {
     config_dir: PathBuf,
     /// The same on the running system.
     config_host: PathBuf,
-    config: Option<Rc<File>>,
+    config: Option<Arc<File>>,
     /// The directory that the configuration directory is in.
-    above: Option<Rc<File>>,
+    above: Option<Arc<File>>,
     /// The directory of the last path elsewhere. Places may be kept by the thousand, and neighbours share it.
-    elsewhere: RefCell<Option<Rc<File>>>,
+    elsewhere: Mutex<Option<Arc<File>>>,
 }
 
 impl<'a> Tree<'a> {
@@ -54,7 +53,7 @@ impl<'a> Tree<'a> {
     pub fn at(root: &'a Root, scope: &'a Scope, config_dir: &Path) -> Result<Self> {
         let config_host = root.host_path(config_dir);
         let open = |path: &Path| match open_dir(path) {
-            Ok(dir) => Ok(Some(Rc::new(dir))),
+            Ok(dir) => Ok(Some(Arc::new(dir))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).context(|| format!("cannot open {}", path.display())),
         };
@@ -67,7 +66,7 @@ impl<'a> Tree<'a> {
             config_host,
             config,
             above,
-            elsewhere: RefCell::new(None),
+            elsewhere: Mutex::new(None),
         })
     }
 
@@ -98,7 +97,7 @@ impl<'a> Tree<'a> {
 
     /// Where `path` is to be found; `None` where the directory that it would be in is not there.
     pub fn place(&self, path: &CoveredPath) -> io::Result<Option<Place>> {
-        if *path == CoveredPath::config_dir() {
+        if path.is_config_dir() {
             let name = self.config_host.file_name().unwrap_or_default();
             return Ok(self.above.as_ref().map(|dir| Place::new(dir, name)));
         }
@@ -124,14 +123,17 @@ impl<'a> Tree<'a> {
     }
 
     /// The handle of the same directory that was used last, or else this one.
-    fn shared(&self, dir: File) -> io::Result<Rc<File>> {
+    fn shared(&self, dir: File) -> io::Result<Arc<File>> {
         let id = |dir: &File| Stat::of(dir).map(|stat| (stat.dev, stat.ino));
-        let mut last = self.elsewhere.borrow_mut();
+        let mut last = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(last) if id(last)? == id(&dir)? => Ok(Rc::clone(last)),
+            Some(last) if id(last)? == id(&dir)? => Ok(Arc::clone(last)),
             _ => {
-                let dir = Rc::new(dir);
-                *last = Some(Rc::clone(&dir));
+                let dir = Arc::new(dir);
+                *last = Some(Arc::clone(&dir));
                 Ok(dir)
             }
         }
@@ -278,7 +280,7 @@ fn as_pattern(file: &Path) -> Option<glob::Pattern> {
 
 /// Whether all that `path` leads through from `dir` are directories. A subdirectory that was replaced by a link to
 /// elsewhere is gone with all that was in it, whatever there is elsewhere.
-fn is_below_directories(dir: &Rc<File>, path: &Path) -> io::Result<bool> {
+fn is_below_directories(dir: &Arc<File>, path: &Path) -> io::Result<bool> {
     let above = path.ancestors().skip(1);
     let mut above: Vec<_> = above.filter(|path| !path.as_os_str().is_empty()).collect();
     above.reverse();

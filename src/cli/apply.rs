@@ -8,7 +8,7 @@ use super::output::Output;
 use super::setup::Session;
 use super::status::warn_operator;
 use super::view::{StepView, mended_lines};
-use crate::change::bounce::ApplyReport;
+use crate::change::bounce::{ApplyReport, plan_apply};
 use crate::change::compare::Depth;
 use crate::change::plan::{Bounces, actions};
 use crate::change::rollback::plan;
@@ -38,14 +38,13 @@ struct Applied {
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
     if args.dry_run {
-        let difference = plan(host, &Snapshot::must_be_open(host)?, Depth::Quick)?;
+        let difference = plan_apply(host, &Snapshot::must_be_open(host)?)?;
         print_plan(
             host,
             &actions(&[], &difference.apply_bounces()),
-            "An apply",
+            &difference,
             output,
         );
-        warn_operator(&difference, output);
         return Ok(None);
     }
     let lock = host.state.lock("apply")?;

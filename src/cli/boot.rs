@@ -22,13 +22,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
     if Snapshot::of_open_change(host).is_ok_and(|snapshot| snapshot.is_none()) {
-        output.say("No change is open: nothing to undo.");
+        change::print_nothing("No change is open: nothing to undo.", output);
         return Ok(None);
     }
     let lock = host.state.lock("boot-rollback")?;
     let open = Transaction::open(host, &lock)?;
     if args.earlier_boot && !open.snapshot()?.is_of_earlier_boot() {
-        output.say("The open change was begun since this boot: it is left alone.");
+        let why = "The open change was begun since this boot: it is left alone.";
+        change::print_nothing(why, output);
         return Ok(None);
     }
     let unbroken = SignalGuard::block()?;

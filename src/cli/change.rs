@@ -10,14 +10,16 @@ use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, 
 use crate::apply::schedule::StepReport;
 use crate::change::boot_hook;
 use crate::change::bounce::Progress;
-use crate::change::compare::{ChangeKind, Depth};
+use crate::change::compare::ChangeKind;
+use crate::change::difference::Difference;
 use crate::change::host::Host;
 use crate::change::manifest::Node;
 use crate::change::netcf;
 use crate::change::plan::{Action, Bounces, actions};
-use crate::change::rollback::{Bounce, RollbackReport, plan};
+use crate::change::rollback::{Bounce, RollbackReport, plan_rollback};
 use crate::change::transaction::{Begin, Snapshot, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::name::InterfaceName;
 use crate::sys::signals::SignalGuard;
 
 /// Save the network configuration and open a change
@@ -151,45 +153,51 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
 
 fn dry_run(session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let snapshot = Snapshot::must_be_open(host)?;
-    snapshot.verify()?;
-    let difference = plan(host, &snapshot, Depth::Thorough)?;
+    let difference = plan_rollback(host, &Snapshot::must_be_open(host)?)?;
     let bounces = difference.rollback_bounces();
     print_plan(
         host,
         &actions(&difference.changes, &bounces),
-        "A rollback",
+        &difference,
         output,
     );
-    warn_operator(&difference, output);
     Ok(None)
 }
 
 #[derive(Serialize)]
 struct Plan<'a> {
     applier: &'a str,
+    touches_operator: bool,
     actions: &'a [ActionView],
 }
 
 /// Prints a plan that is not carried out.
-pub(super) fn print_plan(host: &Host, actions: &[Action<'_>], whose: &str, output: &Output) {
+pub(super) fn print_plan(
+    host: &Host,
+    actions: &[Action<'_>],
+    difference: &Difference,
+    output: &Output,
+) {
     let applier = host.applier.name();
+    let touches_operator = difference.operator_at_risk().is_some();
     let actions: Vec<_> = actions.iter().map(ActionView::from).collect();
     output.json(&Plan {
         applier,
+        touches_operator,
         actions: &actions,
     });
     if actions.is_empty() {
-        output.print(format!("{whose} would do nothing: nothing has changed."));
+        output.print("Nothing would be done: nothing has changed.");
         return;
     }
-    output.print(format!("{whose} would, in this order:"));
+    output.print("This would be done, in this order:");
     for action in &actions {
         output.print(action.line());
     }
     if applier == "none" && actions.iter().any(ActionView::is_bounce) {
         output.print("ifdown and ifup are left to you (applier: none).");
     }
+    warn_operator(difference, output);
 }
 
 /// Says which interfaces are left to the operator.
@@ -206,8 +214,15 @@ pub(super) fn print_progress(output: &Output, progress: Progress<'_>) {
     match progress {
         Progress::Begins(bounces) if *bounces == Bounces::default() => {}
         Progress::Begins(bounces) => {
-            let (down, up) = (names(&bounces.down), names(&bounces.up));
-            output.say(format!("Taking down {down}; bringing up {up}:"));
+            let part = |what, list: &[InterfaceName]| {
+                (!list.is_empty()).then(|| format!("{what} {}", names(list)))
+            };
+            let parts = [
+                part("taking down", &bounces.down),
+                part("bringing up", &bounces.up),
+            ];
+            let parts: Vec<_> = parts.into_iter().flatten().collect();
+            output.say(format!("Now {}:", parts.join(", then ")));
         }
         Progress::Ended(step) => print_step(output, step),
     }
@@ -236,9 +251,9 @@ fn print_step(output: &Output, step: &StepReport) {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct RolledBack<'a> {
-    id: &'a str,
+    id: Option<&'a str>,
     restored: bool,
     changes: Vec<ChangeView>,
     interfaces: Vec<StepView>,
@@ -249,12 +264,21 @@ struct RolledBack<'a> {
     archive: Option<&'a str>,
 }
 
+/// Prints that there was nothing to roll back.
+pub(super) fn print_nothing(why: &str, output: &Output) {
+    output.json(&RolledBack {
+        restored: true,
+        ..RolledBack::default()
+    });
+    output.say(why);
+}
+
 /// Prints what a rollback did, and returns what that comes to.
 pub(super) fn print_report(report: &RollbackReport, output: &Output) -> Option<ErrorKind> {
     let texts = |errors: &[Error]| errors.iter().map(Error::one_line).collect::<Vec<_>>();
     let steps = || report.interfaces.iter().chain(&report.mended.revived);
     output.json(&RolledBack {
-        id: &report.id,
+        id: Some(&report.id),
         restored: report.is_restored(),
         changes: report.changes.iter().map(ChangeView::from).collect(),
         interfaces: steps().map(StepView::from).collect(),

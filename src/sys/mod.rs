@@ -7,6 +7,7 @@ pub mod escape;
 pub mod name;
 pub mod netlink;
 pub mod node;
+pub mod parallel;
 pub mod process;
 pub mod root;
 pub mod session;

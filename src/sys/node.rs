@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -71,16 +71,16 @@ pub type Xattr = (OsString, Vec<u8>);
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The directory.
-    pub dir: Rc<File>,
+    pub dir: Arc<File>,
     /// The path below it; its last component is not followed where it is a link.
     pub path: PathBuf,
 }
 
 impl Place {
     /// The place `path` below `dir`.
-    pub fn new(dir: &Rc<File>, path: impl Into<PathBuf>) -> Self {
+    pub fn new(dir: &Arc<File>, path: impl Into<PathBuf>) -> Self {
         Self {
-            dir: Rc::clone(dir),
+            dir: Arc::clone(dir),
             path: path.into(),
         }
     }

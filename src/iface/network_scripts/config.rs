@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::CONFIG_DIR;
 use super::naming::{FileName, file_name};
 use super::refuse;
+use super::scan;
 use crate::error::Context;
 use crate::iface::backend::Files;
 use crate::iface::order;
@@ -57,13 +58,20 @@ pub(super) fn all(files: &dyn Files) -> Result<Vec<Config>> {
     Ok(configs)
 }
 
-/// For each device the file that configures it, by the file's `DEVICE`; the first file wins. Files that cannot be
-/// read are left out.
-pub(super) fn by_devices(files: &dyn Files) -> BTreeMap<InterfaceName, Config> {
+/// For each of `devices` the file that configures it, by the file's `DEVICE`; the first file wins. Files that
+/// cannot be read are left out.
+pub(super) fn by_devices(
+    devices: &BTreeSet<InterfaceName>,
+    files: &dyn Files,
+) -> BTreeMap<InterfaceName, Config> {
+    let wanted: BTreeSet<_> = devices.iter().map(|it| it.as_str().as_bytes()).collect();
     let mut found = BTreeMap::new();
     for name in ifcfg_names(files).unwrap_or_default() {
-        if let Ok(Some(config)) = Config::read(&name, files)
+        if let Ok(Some(bytes)) = read(&name, files)
+            && scan::may_be_for(&bytes, &wanted)
+            && let Some(config) = Config::of(&name, &bytes)
             && let Some(device) = config.device()
+            && devices.contains(&device)
         {
             found.entry(device).or_insert(config);
         }
@@ -80,7 +88,7 @@ pub(super) fn configured(
     let (mut found, others): (BTreeSet<_>, BTreeSet<_>) =
         names.iter().cloned().partition(|name| is_direct(name));
     if !others.is_empty() {
-        let devices = by_devices(files);
+        let devices = by_devices(&others, files);
         found.extend(others.into_iter().filter(|name| devices.contains_key(name)));
     }
     found
@@ -114,14 +122,20 @@ pub(super) fn range_file(name: &InterfaceName, files: &dyn Files) -> Result<Opti
 impl Config {
     /// Reads the `ifcfg` file `name`.
     pub(super) fn read(name: &OsStr, files: &dyn Files) -> Result<Option<Self>> {
-        let Some(FileName { part, .. }) = FileName::of(name) else {
+        if FileName::of(name).is_none() {
             return Ok(None);
-        };
-        Ok(read(name, files)?.map(|bytes| Self {
+        }
+        Ok(read(name, files)?.and_then(|bytes| Self::of(name, &bytes)))
+    }
+
+    /// The `ifcfg` file `name`, which holds `bytes`.
+    fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
+        let FileName { part, .. } = FileName::of(name)?;
+        Some(Self {
             path: path_of(name),
             part: part.to_owned(),
-            file: File::parse(&bytes),
-        }))
+            file: File::parse(bytes),
+        })
     }
 
     /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is

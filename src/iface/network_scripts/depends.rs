@@ -28,7 +28,7 @@ pub(super) fn dependencies(names: &BTreeSet<InterfaceName>, files: &dyn Files) -
         let config = match &direct {
             Some(config) => Some(config),
             None => elsewhere
-                .get_or_insert_with(|| config::by_devices(files))
+                .get_or_insert_with(|| config::by_devices(names, files))
                 .get(name),
         };
         if let Some(config) = config {

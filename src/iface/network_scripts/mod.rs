@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `naming` | which file names count, and for what |
 //! | `config` | finding an interface's file and reading its keys |
+//! | `scan` | passing over files that are for other interfaces |
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
 //! | `addresses`, `routes`, `link` | the parts of [`Desired`] |
@@ -28,6 +29,7 @@ mod link;
 mod naming;
 mod refuse;
 mod routes;
+mod scan;
 #[cfg(test)]
 mod tests;
 
