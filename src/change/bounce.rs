@@ -289,13 +289,13 @@ impl Transaction<'_> {
     }
 }
 
-/// What an apply would do. Fails as the apply would.
-pub fn plan_apply(host: &Host, snapshot: &Snapshot) -> Result<Difference> {
+/// What an apply would do, and why it would be refused, if it would.
+pub fn plan_apply(host: &Host, snapshot: &Snapshot) -> Result<(Difference, Option<Error>)> {
     let difference = difference(host, snapshot, Depth::Quick, &Unfinished::default())?;
-    between(host, snapshot, &difference, |now, before| {
+    let refused = between(host, snapshot, &difference, |now, before| {
         prepare(host, &difference.apply_bounces(), before, now).map(drop)
-    })?;
-    Ok(difference)
+    });
+    Ok((difference, refused.err()))
 }
 
 fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {

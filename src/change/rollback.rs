@@ -84,14 +84,16 @@ pub fn plan(host: &Host, snapshot: &Snapshot, depth: Depth) -> Result<Difference
     difference(host, snapshot, depth, &unfinished(snapshot)?)
 }
 
-/// What a rollback would do. Fails as the rollback would.
-pub fn plan_rollback(host: &Host, snapshot: &Snapshot) -> Result<Difference> {
+/// What a rollback would do, and why it would be refused, if it would.
+///
+/// Fails where the snapshot is damaged.
+pub fn plan_rollback(host: &Host, snapshot: &Snapshot) -> Result<(Difference, Option<Error>)> {
     snapshot.verify()?;
     let difference = plan(host, snapshot, Depth::Thorough)?;
-    between(host, snapshot, &difference, |now, before| {
+    let refused = between(host, snapshot, &difference, |now, before| {
         prepare_rollback(host, &difference.rollback_bounces(), now, before).map(drop)
-    })?;
-    Ok(difference)
+    });
+    Ok((difference, refused.err()))
 }
 
 fn prepare_rollback<'h>(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Done;
-use super::change::{print_plan, print_progress, say_by_hand};
+use super::change::{DryRun, print_progress, say_by_hand};
 use super::output::Output;
 use super::setup::Session;
 use super::status::warn_operator;
@@ -38,13 +38,15 @@ struct Applied {
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
     if args.dry_run {
-        let difference = plan_apply(host, &Snapshot::must_be_open(host)?)?;
-        print_plan(
-            host,
-            &actions(&[], &difference.apply_bounces()),
-            &difference,
-            output,
-        );
+        let (difference, refused) = plan_apply(host, &Snapshot::must_be_open(host)?)?;
+        let bounces = difference.apply_bounces();
+        let actions = actions(&[], &bounces);
+        DryRun {
+            actions,
+            difference: &difference,
+            refused,
+        }
+        .print(host, output);
         return Ok(None);
     }
     let lock = host.state.lock("apply")?;

@@ -153,14 +153,15 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
 
 fn dry_run(session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let difference = plan_rollback(host, &Snapshot::must_be_open(host)?)?;
+    let (difference, refused) = plan_rollback(host, &Snapshot::must_be_open(host)?)?;
     let bounces = difference.rollback_bounces();
-    print_plan(
-        host,
-        &actions(&difference.changes, &bounces),
-        &difference,
-        output,
-    );
+    let actions = actions(&difference.changes, &bounces);
+    DryRun {
+        actions,
+        difference: &difference,
+        refused,
+    }
+    .print(host, output);
     Ok(None)
 }
 
@@ -168,36 +169,46 @@ fn dry_run(session: &Session, output: &Output) -> Done {
 struct Plan<'a> {
     applier: &'a str,
     touches_operator: bool,
+    refused: Option<String>,
     actions: &'a [ActionView],
 }
 
-/// Prints a plan that is not carried out.
-pub(super) fn print_plan(
-    host: &Host,
-    actions: &[Action<'_>],
-    difference: &Difference,
-    output: &Output,
-) {
-    let applier = host.applier.name();
-    let touches_operator = difference.operator_at_risk().is_some();
-    let actions: Vec<_> = actions.iter().map(ActionView::from).collect();
-    output.json(&Plan {
-        applier,
-        touches_operator,
-        actions: &actions,
-    });
-    if actions.is_empty() {
-        output.print("Nothing would be done: nothing has changed.");
-        return;
+/// A plan that is not carried out.
+pub(super) struct DryRun<'a> {
+    pub(super) actions: Vec<Action<'a>>,
+    pub(super) difference: &'a Difference,
+    /// Why the real run would be refused.
+    pub(super) refused: Option<Error>,
+}
+
+impl DryRun<'_> {
+    /// Prints it.
+    pub(super) fn print(&self, host: &Host, output: &Output) {
+        let applier = host.applier.name();
+        let actions: Vec<_> = self.actions.iter().map(ActionView::from).collect();
+        output.json(&Plan {
+            applier,
+            touches_operator: self.difference.operator_at_risk().is_some(),
+            refused: self.refused.as_ref().map(Error::one_line),
+            actions: &actions,
+        });
+        if actions.is_empty() {
+            output.print("Nothing would be done: nothing has changed.");
+        } else {
+            output.print("This would be done, in this order:");
+        }
+        for action in &actions {
+            output.print(action.line());
+        }
+        if applier == "none" && actions.iter().any(ActionView::is_bounce) {
+            output.print("ifdown and ifup are left to you (applier: none).");
+        }
+        warn_operator(self.difference, output);
+        if let Some(error) = &self.refused {
+            output.print("But it would be refused, with nothing changed:");
+            output.warn(error);
+        }
     }
-    output.print("This would be done, in this order:");
-    for action in &actions {
-        output.print(action.line());
-    }
-    if applier == "none" && actions.iter().any(ActionView::is_bounce) {
-        output.print("ifdown and ifup are left to you (applier: none).");
-    }
-    warn_operator(difference, output);
 }
 
 /// Says which interfaces are left to the operator.
