@@ -5,8 +5,8 @@ use std::io;
 
 use serde::Serialize;
 
+use super::copies::digest;
 use super::manifest::{CoveredPath, Entry, FileNode, Manifest, Node, find};
-use super::snapshot::digest;
 use super::tree::Tree;
 use crate::error::{Context, Result};
 use crate::sys::node::{Kind, Meta, Place, Stat, Time, xattrs};

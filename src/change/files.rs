@@ -8,8 +8,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::compare::Change;
-use super::manifest::{CoveredPath, Entry, Node, find};
-use super::snapshot::copy_path;
+use super::copies::Copies;
+use super::manifest::{CoveredPath, Entry, FileNode, Node, find};
 use super::tree::{Tree, is_absent};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
@@ -17,6 +17,7 @@ use crate::sys::node::Kind;
 
 /// A file that configures an interface is a few hundred bytes. One beyond this is something else.
 const SIZE_LIMIT: u64 = 1 << 20;
+const TOO_LARGE: &str = "it is larger than 1 MiB";
 
 /// Files up to so many bytes are kept in memory while a change is worked out.
 const REMEMBERED: usize = 512;
@@ -81,19 +82,20 @@ impl Present<'_> {
 pub struct Saved<'a> {
     /// What it holds.
     pub entries: &'a [Entry],
-    /// The directory with the copies.
-    pub copies: &'a Path,
+    /// The copies.
+    pub copies: &'a Copies,
 }
 
-impl Saved<'_> {
-    /// The path whose copy is the content of `path`, a link followed; `None` where it is no file.
-    pub fn content_path(&self, path: &CoveredPath) -> Option<CoveredPath> {
-        match &find(self.entries, path)?.node {
-            Node::File(_) => Some(path.clone()),
-            Node::Symlink(link) => {
-                let target = link.resolves.as_ref()?;
-                matches!(find(self.entries, target)?.node, Node::File(_)).then(|| target.clone())
-            }
+impl<'a> Saved<'a> {
+    /// The file that `path` is, a link followed; `None` where it is no file.
+    fn file(&self, path: &CoveredPath) -> Option<&'a FileNode> {
+        let node = |path| find(self.entries, path).map(|entry| &entry.node);
+        match node(path)? {
+            Node::File(file) => Some(file),
+            Node::Symlink(link) => match node(link.resolves.as_ref()?)? {
+                Node::File(file) => Some(file),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -113,12 +115,22 @@ impl Files for Saved<'_> {
 
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
         let path = CoveredPath::new(PathBuf::from(name));
-        let Some(path) = path.and_then(|path| self.content_path(&path)) else {
+        let Some(file) = path.as_ref().and_then(|path| self.file(path)) else {
             return Ok(None);
         };
-        let copy = copy_path(self.copies, &path);
-        let failed = || format!("cannot read {}", copy.display());
-        read_limited(File::open(&copy).context(failed)?, failed).map(Some)
+        let failed = || {
+            format!(
+                "cannot read {} in {}",
+                name.display(),
+                self.copies.path().display()
+            )
+        };
+        if file.size > SIZE_LIMIT {
+            return Err(Error::failed(failed()).because(TOO_LARGE));
+        }
+        let mut content = Vec::new();
+        self.copies.copy(file, &mut content).context(failed)?;
+        Ok(Some(content))
     }
 }
 
@@ -209,7 +221,7 @@ fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
         .read_to_end(&mut content)
         .context(&failed)?;
     if content.len() as u64 > SIZE_LIMIT {
-        return Err(Error::failed(failed()).because("it is larger than 1 MiB"));
+        return Err(Error::failed(failed()).because(TOO_LARGE));
     }
     Ok(content)
 }

@@ -26,7 +26,7 @@ use super::transaction::{Snapshot, Transaction, make_private_dir};
 use super::tree::Tree;
 use crate::apply::schedule::StepReport;
 use crate::error::{Context, Error, Result};
-use crate::state::sync::{Unsynced, rename_durably};
+use crate::state::sync::rename_durably;
 use crate::sys::signals::SignalGuard;
 
 /// Whether interfaces are taken down and up.
@@ -274,12 +274,13 @@ impl Run<'_, '_> {
             .iter()
             .map(|change| change.change.path.clone())
             .collect();
-        let copies = keep(tree, &paths, &staging.join("files"))?;
-        let mut unsynced: Unsynced = copies.unsynced;
+        let kept = keep(tree, &paths, &staging.join("files"), tree.scope_dir())?;
+        let mut unsynced = kept.unsynced;
         let discarded = Discarded {
             format: FORMAT,
             time: jiff::Timestamp::now(),
-            entries: copies.entries,
+            copies: kept.copies,
+            entries: kept.entries,
         };
         discarded.write(staging, &mut unsynced)?;
         let dir = File::open(staging).context(failed)?;
