@@ -80,7 +80,7 @@ pub fn since(host: &Host, snapshot: &Snapshot, changes: &[FileChange]) -> Result
         Ok(Pair {
             full_path: tree.display(path),
             kind: change.change.kind,
-            before: saved(snapshot.manifest.entry(path), &copies)?,
+            before: saved(snapshot.manifest.entry(path), copies)?,
             after,
             secret: host.backend.is_secret(path.as_path()),
             path: path.clone(),
@@ -100,7 +100,7 @@ pub fn archived(host: &Host, archived: &Archived) -> Result<Vec<Pair>> {
     let pair = |(before, after): (Option<&Entry>, &Entry)| {
         let path = &after.path;
         let (before, after) = (
-            saved(before, &before_copies)?,
+            saved(before, before_copies)?,
             saved(Some(after), &after_copies)?,
         );
         let kind = match (&before.body, &after.body) {

@@ -25,6 +25,9 @@ use crate::sys::node::Meta;
 
 const NAME: &str = "copies.tar";
 
+/// An archive of up to this many bytes is read once and kept: those of some 4,000 files.
+const KEPT: u64 = 4 << 20;
+
 /// What tar counts in, in bytes.
 const BLOCK: u64 = 512;
 
@@ -142,7 +145,13 @@ impl Write for Counted {
 #[derive(Debug)]
 pub struct Copies {
     path: PathBuf,
-    file: OnceCell<File>,
+    archive: OnceCell<Archive>,
+}
+
+#[derive(Debug)]
+enum Archive {
+    Kept(Vec<u8>),
+    Open(File),
 }
 
 impl Copies {
@@ -150,7 +159,7 @@ impl Copies {
     pub fn in_dir(dir: &Path) -> Self {
         Self {
             path: dir.join(NAME),
-            file: OnceCell::new(),
+            archive: OnceCell::new(),
         }
     }
 
@@ -159,43 +168,37 @@ impl Copies {
         &self.path
     }
 
-    fn open(&self) -> io::Result<&File> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
+    fn open(&self) -> io::Result<&Archive> {
+        if let Some(archive) = self.archive.get() {
+            return Ok(archive);
         }
-        let file = File::open(&self.path)?;
-        Ok(self.file.get_or_init(|| file))
+        let mut file = File::open(&self.path)?;
+        let archive = if file.metadata()?.len() <= KEPT {
+            let mut whole = Vec::new();
+            file.read_to_end(&mut whole)?;
+            Archive::Kept(whole)
+        } else {
+            Archive::Open(file)
+        };
+        Ok(self.archive.get_or_init(|| archive))
     }
 
     /// Whether the archive is as it was when it was sealed.
     pub fn is_sound(&self, seal: &Seal) -> io::Result<bool> {
-        let mut whole = At {
-            file: self.open()?,
-            offset: 0,
-            left: u64::MAX,
-        };
-        Ok(digest(&mut whole)? == (seal.size, seal.sha256))
+        Ok(digest(&mut self.open()?.at(0, u64::MAX))? == (seal.size, seal.sha256))
     }
 
     /// Whether the copy of `file` is what it was.
     pub fn has(&self, file: &FileNode) -> bool {
-        let found = self.open().and_then(|archive| {
-            digest(&mut At {
-                file: archive,
-                offset: file.offset,
-                left: file.size,
-            })
-        });
+        let found = self
+            .open()
+            .and_then(|archive| digest(&mut archive.at(file.offset, file.size)));
         found.is_ok_and(|found| found == (file.size, file.sha256))
     }
 
     /// Writes the content of `file` to `to`; fails where that is not what it was.
     pub fn copy(&self, file: &FileNode, to: &mut impl Write) -> io::Result<()> {
-        let mut content = At {
-            file: self.open()?,
-            offset: file.offset,
-            left: file.size,
-        };
+        let mut content = self.open()?.at(file.offset, file.size);
         if copy_digesting(&mut content, to)? != (file.size, file.sha256) {
             return Err(io::Error::other("its copy in the snapshot is damaged"));
         }
@@ -203,46 +206,69 @@ impl Copies {
     }
 }
 
-/// A part of a file, without moving the file's own position.
+impl Archive {
+    /// At most `size` bytes from `offset` on.
+    fn at(&self, offset: u64, size: u64) -> Box<dyn Read + '_> {
+        match self {
+            Self::Kept(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                Box::new(bytes.get(start..).unwrap_or_default().take(size))
+            }
+            Self::Open(file) => Box::new(At { file, offset }.take(size)),
+        }
+    }
+}
+
+/// A file from a place on, without moving the file's own position.
 struct At<'a> {
     file: &'a File,
     offset: u64,
-    left: u64,
 }
 
 impl Read for At<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let buffer = buffer.get_mut(..most).unwrap_or_default();
         let read = self.file.read_at(buffer, self.offset)?;
         self.offset = self.offset.saturating_add(read as u64);
-        self.left -= read as u64;
         Ok(read)
     }
 }
 
 /// Copies `source` to its end, and returns how many bytes that were and their digest.
-pub fn copy_digesting(source: &mut impl Read, copy: &mut impl Write) -> io::Result<(u64, Digest)> {
-    let mut digest = Sha256::new();
-    let mut buffer = [0; 16 << 10];
-    let mut size = 0;
-    loop {
-        let read = match source.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-            return Ok((size, digest.finalize().into()));
-        };
-        digest.update(piece);
-        copy.write_all(piece)?;
-        size += piece.len() as u64;
-    }
+fn copy_digesting(source: &mut impl Read, copy: &mut impl Write) -> io::Result<(u64, Digest)> {
+    let mut digesting = Digesting {
+        digest: Sha256::new(),
+        copy,
+    };
+    let size = io::copy(source, &mut digesting)?;
+    Ok((size, digesting.digest.finalize().into()))
 }
 
 /// The size and digest of what `source` holds, read to its end.
 pub fn digest(source: &mut impl Read) -> io::Result<(u64, Digest)> {
     copy_digesting(source, &mut io::sink())
+}
+
+/// The digest of the first `size` bytes of `source`, which is known to have no more: its end is not looked
+/// for.
+pub fn digest_of(source: &mut impl Read, size: u64) -> io::Result<Digest> {
+    Ok(digest(&mut source.take(size))?.1)
+}
+
+struct Digesting<W> {
+    digest: Sha256,
+    copy: W,
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.copy.write(bytes)?;
+        self.digest.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.copy.flush()
+    }
 }
 
 mod hex_digest {

@@ -1,7 +1,6 @@
 //! The two sets of configuration files that a backend is asked about: the host's now, and a snapshot's.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,9 +17,6 @@ use crate::sys::node::Kind;
 /// A file that configures an interface is a few hundred bytes. One beyond this is something else.
 const SIZE_LIMIT: u64 = 1 << 20;
 const TOO_LARGE: &str = "it is larger than 1 MiB";
-
-/// Files up to so many bytes are kept in memory while a change is worked out.
-const REMEMBERED: usize = 512;
 
 /// The files as they are now.
 #[derive(Debug)]
@@ -138,29 +134,25 @@ impl Files for Saved<'_> {
 /// read again.
 pub struct Compared<'a> {
     present: &'a Present<'a>,
-    saved: &'a Remembering<'a>,
+    saved: &'a Saved<'a>,
     unchanged: BTreeSet<&'a OsStr>,
 }
 
 impl<'a> Compared<'a> {
-    /// The files in which `changes` are all that differs from `entries`, whose content `saved` reads.
-    pub fn new(
-        present: &'a Present<'a>,
-        saved: &'a Remembering<'a>,
-        entries: &'a [Entry],
-        changes: &[Change],
-    ) -> Self {
+    /// The files in which `changes` are all that differs from those that are `saved`.
+    pub fn new(present: &'a Present<'a>, saved: &'a Saved<'a>, changes: &[Change]) -> Self {
         let differing: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
         // What a link points to may be any file.
-        let unchanged = entries.iter().filter(|entry| {
+        let unchanged = saved.entries.iter().filter(|entry| {
             matches!(entry.node, Node::File(_)) && !differing.contains(&entry.path)
         });
+        let unchanged = unchanged
+            .map(|entry| entry.path.as_path().as_os_str())
+            .collect();
         Self {
             present,
             saved,
-            unchanged: unchanged
-                .map(|entry| entry.path.as_path().as_os_str())
-                .collect(),
+            unchanged,
         }
     }
 }
@@ -177,40 +169,6 @@ impl Files for Compared<'_> {
             return Ok(Some(content));
         }
         self.present.read(name)
-    }
-}
-
-/// Files that are read once, where they are small.
-pub struct Remembering<'a> {
-    files: &'a dyn Files,
-    read: RefCell<BTreeMap<OsString, Vec<u8>>>,
-}
-
-impl<'a> Remembering<'a> {
-    /// Those of `files`.
-    pub fn new(files: &'a dyn Files) -> Self {
-        Self {
-            files,
-            read: RefCell::default(),
-        }
-    }
-}
-
-impl Files for Remembering<'_> {
-    fn names(&self) -> Result<Vec<OsString>> {
-        self.files.names()
-    }
-
-    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
-        if let Some(content) = self.read.borrow().get(name) {
-            return Ok(Some(content.clone()));
-        }
-        let content = self.files.read(name)?;
-        if let Some(content) = content.as_ref().filter(|it| it.len() <= REMEMBERED) {
-            let mut read = self.read.borrow_mut();
-            read.insert(name.to_owned(), content.as_slice().into());
-        }
-        Ok(content)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The archive: changes that were rolled back, each with the snapshot and what was discarded.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::compare::{Change, compare};
+use super::compare::{Change, Trust, compare};
 use super::copies::Copies;
 use super::host::Host;
 use super::manifest::{Discarded, Entry, Node, is_id};
@@ -167,12 +168,8 @@ pub fn put_back(
     super::transaction::verify(&discarded.entries, &copies, &discarded.copies)?;
     let manifest = &archived.snapshot.manifest;
     let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
-    let changes = compare(
-        &tree,
-        &discarded.entries,
-        &std::collections::BTreeSet::new(),
-        None,
-    )?;
+    let none = BTreeSet::new();
+    let changes = compare(&tree, &discarded.entries, &none, Trust::Nothing)?.changes;
     let source = Source {
         wanted: &discarded.entries,
         copies: &copies,

@@ -207,15 +207,13 @@ impl<'a> Copier<'a> {
             size: 0,
             digest: Sha256::new(),
         };
-        let offset = match &mut self.writer {
-            Some(writer) => {
-                let name = self.names.join(path.as_path());
-                writer.add(&name, &meta, stat.size, &mut content)?
-            }
-            None => 0,
+        let offset = if let Some(writer) = &mut self.writer {
+            let name = self.names.join(path.as_path());
+            writer.add(&name, &meta, stat.size, &mut content)?
+        } else {
+            io::copy(&mut content, &mut io::sink())?;
+            0
         };
-        // What is left: all of it where it goes nowhere, none where it has not grown.
-        io::copy(&mut content, &mut io::sink())?;
         let (size, sha256) = (content.size, content.digest.finalize().into());
         if Stat::of(&source)? != stat || size != stat.size {
             return Ok(None);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::compare::Trust;
 use super::copies::{Copies, Seal};
 use super::host::{Host, boot_id};
 use super::manifest::{Entry, FORMAT, Manifest, Node, new_id};
@@ -17,6 +18,7 @@ use crate::state::sync::rename_durably;
 #[derive(Debug)]
 pub struct Snapshot {
     dir: PathBuf,
+    copies: Copies,
     /// What it holds.
     pub manifest: Manifest,
 }
@@ -24,10 +26,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads the snapshot in the directory `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            dir: dir.to_owned(),
-            manifest: Manifest::read(dir)?,
-        })
+        Ok(Self::new(dir.to_owned(), Manifest::read(dir)?))
     }
 
     /// The snapshot of the open change; `None` where none is open. Needs no lock.
@@ -53,9 +52,22 @@ impl Snapshot {
         &self.dir
     }
 
+    fn new(dir: PathBuf, manifest: Manifest) -> Self {
+        Self {
+            copies: Copies::in_dir(&dir.join("files")),
+            dir,
+            manifest,
+        }
+    }
+
     /// The copies of its files.
-    pub fn copies(&self) -> Copies {
-        Copies::in_dir(&self.dir.join("files"))
+    pub fn copies(&self) -> &Copies {
+        &self.copies
+    }
+
+    /// What a look at what has changed since may take for unchanged.
+    pub fn quick(&self) -> Trust<'static> {
+        Trust::ChangeTime(self.manifest.began)
     }
 
     /// Whether a rollback of it has begun and not ended.
@@ -70,18 +82,14 @@ impl Snapshot {
 
     /// Reads every copy and compares it with its digest. Fails naming the first damaged one.
     pub fn verify(&self) -> Result<()> {
-        verify(
-            &self.manifest.entries,
-            &self.copies(),
-            &self.manifest.copies,
-        )
+        verify(&self.manifest.entries, &self.copies, &self.manifest.copies)
     }
 
-    /// The files as this snapshot has them, for a backend. `copies` is [`Snapshot::copies`].
-    pub fn saved<'a>(&'a self, copies: &'a Copies) -> Saved<'a> {
+    /// The files as this snapshot has them, for a backend.
+    pub fn saved(&self) -> Saved<'_> {
         Saved {
             entries: &self.manifest.entries,
-            copies,
+            copies: &self.copies,
         }
     }
 }
@@ -191,7 +199,7 @@ impl<'l> Transaction<'l> {
                     dir: dir.clone(),
                     _lock: lock,
                 },
-                Snapshot { dir, manifest },
+                Snapshot::new(dir, manifest),
             )),
             Err(error) => {
                 // The error that counts is the first one; the next ncf sweeps up what stays.

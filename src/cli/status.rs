@@ -8,7 +8,7 @@ use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::view::{ChangeView, WhoView, ago, count, local, names};
-use crate::change::compare::{ChangeKind, Depth};
+use crate::change::compare::ChangeKind;
 use crate::change::difference::Difference;
 use crate::change::host::Host;
 use crate::change::netcf;
@@ -58,7 +58,7 @@ pub(super) fn run(_args: &Args, session: &Session, output: &Output) -> Done {
         print_netcf(netcf_snapshot, output);
         return Ok(None);
     };
-    let difference = plan(host, &snapshot, Depth::Quick)?;
+    let difference = plan(host, &snapshot)?;
     let manifest = &snapshot.manifest;
     output.json(&Status {
         open: true,
