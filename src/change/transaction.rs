@@ -13,6 +13,7 @@ use super::{files::Saved, netcf};
 use crate::error::{Context, Error, Result};
 use crate::state::Lock;
 use crate::state::sync::rename_durably;
+use crate::sys::clock::local;
 
 /// A snapshot on disk: of the open change, or in the archive.
 #[derive(Debug)]
@@ -253,20 +254,15 @@ fn none_open(host: &Host) -> Error {
 
 /// The error where a change is open that should not be.
 pub(super) fn already_open(host: &Host) -> Error {
-    let by = Snapshot::of_open_change(host)
-        .ok()
-        .flatten()
-        .map(|snapshot| {
-            let began = snapshot
-                .manifest
-                .began
-                .to_zoned(jiff::tz::TimeZone::system());
-            let when = began.strftime("%Y-%m-%d %H:%M:%S");
-            format!(
-                ": {}, since {when}, by {}",
-                snapshot.manifest.id, snapshot.manifest.by
-            )
-        });
+    let open = Snapshot::of_open_change(host).ok().flatten();
+    let by = open.map(|Snapshot { manifest, .. }| {
+        format!(
+            ": {}, since {}, by {}",
+            manifest.id,
+            local(manifest.began),
+            manifest.by
+        )
+    });
     Error::state(format!(
         "a change is open already{}",
         by.unwrap_or_default()

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
-use super::view::{ChangeView, WhoView, ago, count, local, names};
+use super::view::{ChangeView, WhoView, ago, count, names};
 use crate::change::compare::ChangeKind;
 use crate::change::difference::Difference;
 use crate::change::host::Host;
@@ -15,6 +15,7 @@ use crate::change::netcf;
 use crate::change::plan::{Bounces, FileChange};
 use crate::change::rollback::plan;
 use crate::change::transaction::Snapshot;
+use crate::sys::clock::local;
 use crate::sys::name::InterfaceName;
 
 /// Show whether a change is open, and what it has changed
