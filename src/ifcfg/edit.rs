@@ -55,16 +55,33 @@ impl File {
 
     /// Takes out every assignment of `key`, with its line where nothing else is on it; comments stay.
     /// Says whether there was one.
-    pub fn remove(&mut self, key: &str) -> bool {
+    ///
+    /// Fails, with nothing changed, where another key would then be read otherwise: the shell takes what
+    /// follows a pipe that leads nowhere for its other end.
+    pub fn remove(&mut self, key: &str) -> Result<bool> {
+        let mut edited = self.clone();
         let mut found = false;
         // From the end, so that the ranges of the ones before stay valid.
         for (statement, item) in self.assignments(key).into_iter().rev() {
             found = true;
-            let range = self.range_to_remove(statement, &item);
-            self.bytes.drain(range);
-            *self = Self::parse(&self.bytes);
+            let range = edited.range_to_remove(statement, &item);
+            edited.bytes.drain(range);
+            edited = Self::parse(&edited.bytes);
         }
-        found
+        let content = |file: &Self, key: &str| file.get(key).map(|value| value.content);
+        let same =
+            |other: &String| *other == key || content(self, other) == content(&edited, other);
+        if edited.get(key).is_some()
+            || edited.code().len() > self.code().len()
+            || !self.keys().iter().all(same)
+        {
+            let message = format!("cannot remove {key}: what follows it would be read otherwise");
+            return Err(
+                Error::failed(message).hint("the file has shell code beside it; edit it by hand")
+            );
+        }
+        *self = edited;
+        Ok(found)
     }
 
     /// All assignments of `key`, each with the index of its statement.
@@ -224,7 +241,7 @@ mod tests {
 
     fn remove(file: &str, key: &str) -> String {
         let mut parsed = File::parse(file.as_bytes());
-        parsed.remove(key);
+        parsed.remove(key).unwrap();
         assert_eq!(parsed.get(key), None);
         String::from_utf8(parsed.to_bytes()).unwrap()
     }
