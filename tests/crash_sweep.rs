@@ -251,8 +251,9 @@ fn recover_begin(host: &Host, sides: &Sides, ran: &Ran, fault: Fault) -> Verdict
 }
 
 /// A commit leaves the tree alone; the change is still open, and whole, or it is closed.
-fn recover_commit(host: &Host, sides: &Sides, ran: &Ran, _: Fault) -> Verdict {
+fn recover_commit(host: &Host, sides: &Sides, ran: &Ran, fault: Fault) -> Verdict {
     same(host, &sides.after, "commit has changed the tree")?;
+    truthful(host, ran, fault)?;
     if host.is_open() {
         require(ran.status != Some(0), "a success, and the change is open")?;
         again(host, &["change-rollback"])?;
@@ -269,7 +270,8 @@ fn recover_commit(host: &Host, sides: &Sides, ran: &Ran, _: Fault) -> Verdict {
 }
 
 /// A rollback that is run again ends as if it had never been stopped.
-fn recover_rollback(command: &str, host: &Host, sides: &Sides, ran: &Ran, _: Fault) -> Verdict {
+fn recover_rollback(command: &str, host: &Host, sides: &Sides, ran: &Ran, fault: Fault) -> Verdict {
+    truthful(host, ran, fault)?;
     if matches!(ran.status, Some(0 | 4)) {
         require(!host.is_open(), "restored, it says, and the change is open")?;
         same(host, &sides.before, "restored, it says")?;
@@ -281,6 +283,15 @@ fn recover_rollback(command: &str, host: &Host, sides: &Sides, ran: &Ran, _: Fau
     again(host, &["change-begin"])?;
     again(host, &["change-commit"])?;
     closed(host)
+}
+
+/// Whoever is told that it failed has the change still, and whoever is not has not.
+fn truthful(host: &Host, ran: &Ran, fault: Fault) -> Verdict {
+    let closed = matches!(ran.status, Some(0 | 4));
+    require(
+        fault == Fault::Kill || closed != host.is_open(),
+        "it says that it has closed the change, and has not, or the other way round",
+    )
 }
 
 /// Nothing is open, and nothing lies about.

@@ -145,6 +145,9 @@ fn a_file_on_a_bad_sector_is_named() {
         return;
     }
     let host = host();
+    // The state directory is there already in the run that counts.
+    host.done(&["change-begin"]);
+    host.done(&["change-commit"]);
     let number = sweep::number_of(&host.command(&["change-begin"]), "openat", "\"ifcfg-eth1\"");
     host.done(&["change-commit"]);
     let point = Point {
@@ -311,11 +314,18 @@ fn a_damaged_copy_restores_nothing_and_is_named() {
     let host = changed();
     host.write("ifcfg-eth1", "DEVICE=other1\n");
     let after = host.picture();
-    fs::write(
-        host.transaction().join("files/config/ifcfg-eth0"),
-        "DEVICE=ethX\n",
-    )
-    .unwrap();
+    let copies = host.transaction().join("files/copies.tar");
+    let whole = fs::read(&copies).unwrap();
+    let damage = |content: &[u8]| {
+        let mut bytes = whole.clone();
+        let at = bytes
+            .windows(content.len())
+            .position(|part| part == content)
+            .unwrap();
+        bytes[at] ^= 0x20;
+        fs::write(&copies, bytes).unwrap();
+    };
+    damage(b"DEVICE=eth0");
     let commands: [&[&str]; 3] = [
         &["change-rollback"],
         &["change-rollback", "--dry-run"],
@@ -324,12 +334,17 @@ fn a_damaged_copy_restores_nothing_and_is_named() {
     for command in commands {
         host.ncf(command).refused(
             1,
-            &["damaged", "files/config/ifcfg-eth0", "nothing was restored"],
+            &["damaged", "the copy of ifcfg-eth0", "nothing was restored"],
         );
     }
-    fs::remove_file(host.transaction().join("files/config/ifcfg-eth1")).unwrap();
+    // A byte that belongs to no file, an end that is missing, and no copies at all.
+    damage(b"ustar");
+    host.ncf(&["change-rollback"]).refused(1, &["damaged"]);
+    fs::write(&copies, &whole[..whole.len() / 2]).unwrap();
+    host.ncf(&["change-rollback"]).refused(1, &["damaged"]);
+    fs::remove_file(&copies).unwrap();
     host.ncf(&["change-rollback"])
-        .refused(1, &["damaged", "and 1 more"]);
+        .refused(1, &["damaged", "No such file"]);
     host.picture().assert_is(&after, "after refusals");
     assert!(host.is_open());
     // Only keeping it is left, and that works.

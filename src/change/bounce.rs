@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::Depth;
 use super::difference::{Difference, difference};
 use super::files::Present;
 use super::host::Host;
@@ -66,8 +65,7 @@ pub fn between<T>(
 ) -> Result<T> {
     // All of the host's files: a snapshot from netcf knows fewer.
     let tree = Tree::at(&host.root, &host.scope, &snapshot.manifest.config_dir)?;
-    let copies = snapshot.copies();
-    let (present, saved) = (Present(&tree), snapshot.saved(&copies));
+    let (present, saved) = (Present(&tree), snapshot.saved());
     let now = Side {
         view: &difference.now,
         files: &present,
@@ -285,7 +283,7 @@ impl Transaction<'_> {
     ) -> Result<ApplyReport> {
         self.must_not_be_rolling_back()?;
         let snapshot = self.snapshot()?;
-        let difference = difference(host, &snapshot, Depth::Quick, &Unfinished::default())?;
+        let difference = difference(host, &snapshot, snapshot.quick(), &Unfinished::default())?;
         let bounces = difference.apply_bounces();
         between(host, &snapshot, &difference, |now, before| {
             let mut prepared = prepare(host, &bounces, before, now)?;
@@ -308,7 +306,7 @@ impl Transaction<'_> {
 
 /// What an apply would do, and why it would be refused, if it would.
 pub fn plan_apply(host: &Host, snapshot: &Snapshot) -> Result<(Difference, Option<Error>)> {
-    let difference = difference(host, snapshot, Depth::Quick, &Unfinished::default())?;
+    let difference = difference(host, snapshot, snapshot.quick(), &Unfinished::default())?;
     let refused = between(host, snapshot, &difference, |now, before| {
         prepare(host, &difference.apply_bounces(), before, now).map(drop)
     });

@@ -5,8 +5,8 @@ use std::io;
 
 use serde::Serialize;
 
+use super::copies::digest_of;
 use super::manifest::{CoveredPath, Entry, FileNode, Manifest, Node, find};
-use super::snapshot::digest;
 use super::tree::Tree;
 use crate::error::{Context, Result};
 use crate::sys::node::{Kind, Meta, Place, Stat, Time, xattrs};
@@ -49,21 +49,33 @@ pub struct Change {
     pub now: Option<Stat>,
 }
 
-/// How far a comparison trusts the inode change time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// A file whose inode, size and change time are as they were is unchanged, for nothing can set
-    /// the change time. For looking.
-    Quick,
-    /// Every content is read. For deciding what to restore.
-    Thorough,
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Every path that differs, sorted.
+    pub changes: Vec<Change>,
+    /// For each entry, in order, what was at its path, if it did not differ.
+    pub unchanged: Vec<Option<Stat>>,
+}
+
+/// What a comparison need not read.
+#[derive(Debug, Clone, Copy)]
+pub enum Trust<'a> {
+    /// Everything is read. For deciding what to restore.
+    Nothing,
+    /// A file whose inode, size and change time are as they were when a snapshot began at this time is
+    /// unchanged, for nothing can set the change time. For looking.
+    ChangeTime(jiff::Timestamp),
+    /// What is just as it was when an earlier comparison with the same entries read it. For making sure
+    /// that a restore has done what it was to do.
+    Earlier(&'a [Option<Stat>]),
 }
 
 /// Coarse clocks and file systems: a file changed within this many seconds before the snapshot may be
 /// changed again without its change time showing it.
 const RACY: i64 = 2;
 
-/// Compares what `wanted` says with what is there now. Sorted by path.
+/// Compares what `wanted` says with what is there now.
 ///
 /// `covered` are the paths that exist and would be in a snapshot taken now. A file that cannot be read counts
 /// as modified. Fails only where directories cannot be looked into.
@@ -71,24 +83,35 @@ pub fn compare(
     tree: &Tree<'_>,
     wanted: &[Entry],
     covered: &BTreeSet<CoveredPath>,
-    began: Option<jiff::Timestamp>,
-) -> Result<Vec<Change>> {
-    let mut changes = Vec::new();
+    trust: Trust<'_>,
+) -> Result<Comparison> {
+    let mut found = Comparison::default();
     let mut present = BTreeMap::new();
-    let looked = parallel::map(wanted, |entry| look(tree, entry, began));
+    let earlier = |at: usize| match trust {
+        Trust::Earlier(stats) => stats.get(at).copied().flatten(),
+        _ => None,
+    };
+    let items: Vec<_> = wanted
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (entry, earlier(at)))
+        .collect();
+    let looked = parallel::map(&items, |(entry, earlier)| {
+        look(tree, entry, *earlier, trust)
+    });
     for (entry, looked) in wanted.iter().zip(looked) {
         let (now, kind) = looked?;
         present.extend(now.map(|now| (&entry.path, now)));
-        changes.extend(kind.map(|kind| Change {
-            path: entry.path.clone(),
-            kind,
-            now,
-        }));
+        found.unchanged.push(now.filter(|_| kind.is_none()));
+        let path = entry.path.clone();
+        found
+            .changes
+            .extend(kind.map(|kind| Change { path, kind, now }));
     }
     for path in relinked(wanted, &present) {
         let now = present.get(&path).copied();
-        if !changes.iter().any(|change| change.path == path) {
-            changes.push(Change {
+        if !found.changes.iter().any(|change| change.path == path) {
+            found.changes.push(Change {
                 path,
                 kind: ChangeKind::Metadata,
                 now,
@@ -96,64 +119,52 @@ pub fn compare(
         }
     }
     for path in covered.iter().filter(|path| find(wanted, path).is_none()) {
-        let failed = || format!("cannot look at {}", tree.display(path));
-        let place = tree.place(path).context(failed)?;
-        let stat = place
-            .as_ref()
-            .map(Place::stat)
-            .transpose()
-            .context(failed)?
-            .flatten();
-        if stat.is_some() {
-            changes.push(Change {
-                path: path.clone(),
-                kind: ChangeKind::Added,
-                now: stat,
-            });
-        }
+        let (path, kind) = (path.clone(), ChangeKind::Added);
+        let now = stat(tree, &path)?.map(|(_, stat)| stat);
+        found
+            .changes
+            .extend(now.map(|_| Change { path, kind, now }));
     }
-    changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(changes)
+    found.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Where a path is and what is there; `None` where nothing is.
+fn stat(tree: &Tree<'_>, path: &CoveredPath) -> Result<Option<(Place, Stat)>> {
+    let failed = || format!("cannot look at {}", tree.display(path));
+    let Some(place) = tree.place(path).context(failed)? else {
+        return Ok(None);
+    };
+    Ok(place.stat().context(failed)?.map(|stat| (place, stat)))
 }
 
 /// What is at an entry's path, and how that differs from the entry.
 fn look(
     tree: &Tree<'_>,
     entry: &Entry,
-    began: Option<jiff::Timestamp>,
+    earlier: Option<Stat>,
+    trust: Trust<'_>,
 ) -> Result<(Option<Stat>, Option<ChangeKind>)> {
-    let failed = || format!("cannot look at {}", tree.display(&entry.path));
-    let place = tree.place(&entry.path).context(failed)?;
-    let stat = place
-        .as_ref()
-        .map(Place::stat)
-        .transpose()
-        .context(failed)?
-        .flatten();
-    let kind = match (place, stat) {
-        (Some(place), Some(stat)) => differs(&entry.node, &place, &stat, began),
-        _ => (entry.node != Node::Absent).then_some(ChangeKind::Removed),
+    let Some((place, stat)) = stat(tree, &entry.path)? else {
+        let kind = (entry.node != Node::Absent).then_some(ChangeKind::Removed);
+        return Ok((None, kind));
     };
-    Ok((stat, kind))
+    if earlier == Some(stat) {
+        return Ok((Some(stat), None));
+    }
+    Ok((Some(stat), differs(&entry.node, &place, &stat, trust)))
 }
 
 /// What differs from the manifest's snapshot now.
-pub fn since(tree: &Tree<'_>, manifest: &Manifest, depth: Depth) -> Result<Vec<Change>> {
-    let covered = tree.covered()?;
-    let began = (depth == Depth::Quick).then_some(manifest.began);
-    compare(tree, &manifest.entries, &covered, began)
+pub fn since(tree: &Tree<'_>, manifest: &Manifest, trust: Trust<'_>) -> Result<Comparison> {
+    compare(tree, &manifest.entries, &tree.covered()?, trust)
 }
 
-fn differs(
-    node: &Node,
-    place: &Place,
-    stat: &Stat,
-    began: Option<jiff::Timestamp>,
-) -> Option<ChangeKind> {
+fn differs(node: &Node, place: &Place, stat: &Stat, trust: Trust<'_>) -> Option<ChangeKind> {
     match (node, stat.kind) {
         (Node::Absent, _) => Some(ChangeKind::Added),
         (Node::File(file), Kind::File) => {
-            if began.is_some_and(|began| is_untouched(file, stat, began)) {
+            if matches!(trust, Trust::ChangeTime(began) if is_untouched(file, stat, began)) {
                 return None;
             }
             file_differs(file, place, stat).unwrap_or(Some(ChangeKind::Modified))
@@ -189,7 +200,7 @@ fn file_differs(file: &FileNode, place: &Place, stat: &Stat) -> io::Result<Optio
         return Ok(Some(ChangeKind::Modified));
     }
     let mut open = place.open()?;
-    if digest(&mut open)? != (file.size, file.sha256) {
+    if digest_of(&mut open, file.size)? != file.sha256 {
         return Ok(Some(ChangeKind::Modified));
     }
     let same = stat.meta(xattrs(&open)?) == file.meta;

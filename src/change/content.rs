@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::compare::ChangeKind;
+use super::copies::Copies;
 use super::history::{Archived, pairs};
 use super::host::Host;
 use super::manifest::{CoveredPath, Entry, Node};
 use super::plan::FileChange;
-use super::snapshot::copy_path;
 use super::transaction::Snapshot;
 use super::tree::Tree;
 use crate::error::{Context, Result};
@@ -80,7 +80,7 @@ pub fn since(host: &Host, snapshot: &Snapshot, changes: &[FileChange]) -> Result
         Ok(Pair {
             full_path: tree.display(path),
             kind: change.change.kind,
-            before: saved(snapshot.manifest.entry(path), &copies)?,
+            before: saved(snapshot.manifest.entry(path), copies)?,
             after,
             secret: host.backend.is_secret(path.as_path()),
             path: path.clone(),
@@ -100,7 +100,7 @@ pub fn archived(host: &Host, archived: &Archived) -> Result<Vec<Pair>> {
     let pair = |(before, after): (Option<&Entry>, &Entry)| {
         let path = &after.path;
         let (before, after) = (
-            saved(before, &before_copies)?,
+            saved(before, before_copies)?,
             saved(Some(after), &after_copies)?,
         );
         let kind = match (&before.body, &after.body) {
@@ -122,15 +122,26 @@ pub fn archived(host: &Host, archived: &Archived) -> Result<Vec<Pair>> {
     pairs(archived, discarded).map(pair).collect()
 }
 
-fn saved(entry: Option<&Entry>, copies: &Path) -> Result<Version> {
+fn saved(entry: Option<&Entry>, copies: &Copies) -> Result<Version> {
     let Some(entry) = entry else {
         return Ok(Version::default());
     };
     Ok(match &entry.node {
         Node::File(file) => {
-            let copy = copy_path(copies, &entry.path);
-            let failed = || format!("cannot read {}", copy.display());
-            let body = File::open(&copy).and_then(read).context(failed)?;
+            let failed = || {
+                format!(
+                    "cannot read {} in {}",
+                    entry.path.display(),
+                    copies.path().display()
+                )
+            };
+            let mut content = Vec::new();
+            let body = if file.size > SIZE_LIMIT {
+                Body::Large(file.size)
+            } else {
+                copies.copy(file, &mut content).context(failed)?;
+                Body::File(content)
+            };
             Version {
                 body,
                 meta: Some(file.meta.clone()),

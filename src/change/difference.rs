@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::compare::{Change, ChangeKind, Depth, since};
-use super::files::{Compared, Present, Remembering, Saved};
+use super::compare::{ChangeKind, Comparison, Trust, since};
+use super::files::{Compared, Present};
 use super::host::Host;
 use super::journal::Unfinished;
 use super::manifest::{CoveredPath, Entry, Node};
@@ -14,6 +14,7 @@ use super::tree::Tree;
 use crate::error::Result;
 use crate::iface::backend::Files;
 use crate::sys::name::InterfaceName;
+use crate::sys::node::Stat;
 
 /// The changes since a snapshot with their meaning.
 #[derive(Debug)]
@@ -27,36 +28,36 @@ pub struct Difference {
     /// The interface that carries the operator's session, or carried it when the change began, and
     /// after it those that it rests on.
     pub operator_path: Vec<InterfaceName>,
+    /// What was at the path of each of the snapshot's entries, in order, where it did not differ.
+    pub unchanged: Vec<Option<Stat>>,
 }
 
 /// Compares the host's files with a snapshot. `unfinished` is what a rollback that was cut short left.
 pub fn difference(
     host: &Host,
     snapshot: &Snapshot,
-    depth: Depth,
+    trust: Trust<'_>,
     unfinished: &Unfinished,
 ) -> Result<Difference> {
     let manifest = &snapshot.manifest;
     let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
-    let copies = snapshot.copies();
-    let saved = snapshot.saved(&copies);
-    let changes = since(&tree, manifest, depth)?;
+    let found = since(&tree, manifest, trust)?;
     // The backend reads files that a snapshot from netcf does not have.
     let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
-    Ok(explain(host, &tree, changes, snapshot, &saved, unfinished))
+    Ok(explain(host, &tree, found, snapshot, unfinished))
 }
 
 fn explain(
     host: &Host,
     tree: &Tree<'_>,
-    changes: Vec<Change>,
+    found: Comparison,
     snapshot: &Snapshot,
-    saved: &Saved<'_>,
     unfinished: &Unfinished,
 ) -> Difference {
-    let saved = &Remembering::new(saved);
+    let Comparison { changes, unchanged } = found;
+    let saved = &snapshot.saved();
     let present = Present(tree);
-    let present = Compared::new(&present, saved, &snapshot.manifest.entries, &changes);
+    let present = Compared::new(&present, saved, &changes);
     let targets = link_targets(&snapshot.manifest.entries);
     let changes: Vec<_> = changes
         .into_iter()
@@ -92,6 +93,7 @@ fn explain(
         before,
         now,
         operator_path,
+        unchanged,
     }
 }
 

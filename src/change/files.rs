@@ -1,15 +1,14 @@
 //! The two sets of configuration files that a backend is asked about: the host's now, and a snapshot's.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::compare::Change;
-use super::manifest::{CoveredPath, Entry, Node, find};
-use super::snapshot::copy_path;
+use super::copies::Copies;
+use super::manifest::{CoveredPath, Entry, FileNode, Node, find};
 use super::tree::{Tree, is_absent};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
@@ -17,9 +16,7 @@ use crate::sys::node::Kind;
 
 /// A file that configures an interface is a few hundred bytes. One beyond this is something else.
 const SIZE_LIMIT: u64 = 1 << 20;
-
-/// Files up to so many bytes are kept in memory while a change is worked out.
-const REMEMBERED: usize = 512;
+const TOO_LARGE: &str = "it is larger than 1 MiB";
 
 /// The files as they are now.
 #[derive(Debug)]
@@ -81,19 +78,20 @@ impl Present<'_> {
 pub struct Saved<'a> {
     /// What it holds.
     pub entries: &'a [Entry],
-    /// The directory with the copies.
-    pub copies: &'a Path,
+    /// The copies.
+    pub copies: &'a Copies,
 }
 
-impl Saved<'_> {
-    /// The path whose copy is the content of `path`, a link followed; `None` where it is no file.
-    pub fn content_path(&self, path: &CoveredPath) -> Option<CoveredPath> {
-        match &find(self.entries, path)?.node {
-            Node::File(_) => Some(path.clone()),
-            Node::Symlink(link) => {
-                let target = link.resolves.as_ref()?;
-                matches!(find(self.entries, target)?.node, Node::File(_)).then(|| target.clone())
-            }
+impl<'a> Saved<'a> {
+    /// The file that `path` is, a link followed; `None` where it is no file.
+    fn file(&self, path: &CoveredPath) -> Option<&'a FileNode> {
+        let node = |path| find(self.entries, path).map(|entry| &entry.node);
+        match node(path)? {
+            Node::File(file) => Some(file),
+            Node::Symlink(link) => match node(link.resolves.as_ref()?)? {
+                Node::File(file) => Some(file),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -113,12 +111,22 @@ impl Files for Saved<'_> {
 
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
         let path = CoveredPath::new(PathBuf::from(name));
-        let Some(path) = path.and_then(|path| self.content_path(&path)) else {
+        let Some(file) = path.as_ref().and_then(|path| self.file(path)) else {
             return Ok(None);
         };
-        let copy = copy_path(self.copies, &path);
-        let failed = || format!("cannot read {}", copy.display());
-        read_limited(File::open(&copy).context(failed)?, failed).map(Some)
+        let failed = || {
+            format!(
+                "cannot read {} in {}",
+                name.display(),
+                self.copies.path().display()
+            )
+        };
+        if file.size > SIZE_LIMIT {
+            return Err(Error::failed(failed()).because(TOO_LARGE));
+        }
+        let mut content = Vec::new();
+        self.copies.copy(file, &mut content).context(failed)?;
+        Ok(Some(content))
     }
 }
 
@@ -126,29 +134,25 @@ impl Files for Saved<'_> {
 /// read again.
 pub struct Compared<'a> {
     present: &'a Present<'a>,
-    saved: &'a Remembering<'a>,
+    saved: &'a Saved<'a>,
     unchanged: BTreeSet<&'a OsStr>,
 }
 
 impl<'a> Compared<'a> {
-    /// The files in which `changes` are all that differs from `entries`, whose content `saved` reads.
-    pub fn new(
-        present: &'a Present<'a>,
-        saved: &'a Remembering<'a>,
-        entries: &'a [Entry],
-        changes: &[Change],
-    ) -> Self {
+    /// The files in which `changes` are all that differs from those that are `saved`.
+    pub fn new(present: &'a Present<'a>, saved: &'a Saved<'a>, changes: &[Change]) -> Self {
         let differing: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
         // What a link points to may be any file.
-        let unchanged = entries.iter().filter(|entry| {
+        let unchanged = saved.entries.iter().filter(|entry| {
             matches!(entry.node, Node::File(_)) && !differing.contains(&entry.path)
         });
+        let unchanged = unchanged
+            .map(|entry| entry.path.as_path().as_os_str())
+            .collect();
         Self {
             present,
             saved,
-            unchanged: unchanged
-                .map(|entry| entry.path.as_path().as_os_str())
-                .collect(),
+            unchanged,
         }
     }
 }
@@ -168,40 +172,6 @@ impl Files for Compared<'_> {
     }
 }
 
-/// Files that are read once, where they are small.
-pub struct Remembering<'a> {
-    files: &'a dyn Files,
-    read: RefCell<BTreeMap<OsString, Vec<u8>>>,
-}
-
-impl<'a> Remembering<'a> {
-    /// Those of `files`.
-    pub fn new(files: &'a dyn Files) -> Self {
-        Self {
-            files,
-            read: RefCell::default(),
-        }
-    }
-}
-
-impl Files for Remembering<'_> {
-    fn names(&self) -> Result<Vec<OsString>> {
-        self.files.names()
-    }
-
-    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
-        if let Some(content) = self.read.borrow().get(name) {
-            return Ok(Some(content.clone()));
-        }
-        let content = self.files.read(name)?;
-        if let Some(content) = content.as_ref().filter(|it| it.len() <= REMEMBERED) {
-            let mut read = self.read.borrow_mut();
-            read.insert(name.to_owned(), content.as_slice().into());
-        }
-        Ok(content)
-    }
-}
-
 fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
     // Room for nearly all of them at once: nothing is known of the size yet.
     let mut content = Vec::with_capacity(1024);
@@ -209,7 +179,7 @@ fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
         .read_to_end(&mut content)
         .context(&failed)?;
     if content.len() as u64 > SIZE_LIMIT {
-        return Err(Error::failed(failed()).because("it is larger than 1 MiB"));
+        return Err(Error::failed(failed()).because(TOO_LARGE));
     }
     Ok(content)
 }

@@ -1,9 +1,10 @@
 //! The archive: changes that were rolled back, each with the snapshot and what was discarded.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::compare::{Change, compare};
-use super::files::Saved;
+use super::compare::{Change, Trust, compare};
+use super::copies::Copies;
 use super::host::Host;
 use super::manifest::{Discarded, Entry, Node, is_id};
 use super::restore::{Outcome, Source, restore};
@@ -25,18 +26,9 @@ pub struct Archived {
 }
 
 impl Archived {
-    /// The directory with the copies of what was discarded.
-    pub fn discarded_copies(&self) -> PathBuf {
-        self.snapshot.dir().join("discarded/files")
-    }
-
-    /// The discarded files, for a backend.
-    pub fn discarded_files<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
-        let entries = self
-            .discarded
-            .as_ref()
-            .map_or([].as_slice(), |d| d.entries.as_slice());
-        Saved { entries, copies }
+    /// The copies of what was discarded.
+    pub fn discarded_copies(&self) -> Copies {
+        Copies::in_dir(&self.snapshot.dir().join("discarded/files"))
     }
 
     /// How many bytes the archived change takes up.
@@ -173,15 +165,11 @@ pub fn put_back(
         return Err(Error::failed(message));
     }
     let copies = archived.discarded_copies();
-    super::transaction::verify(&discarded.entries, &copies)?;
+    super::transaction::verify(&discarded.entries, &copies, &discarded.copies)?;
     let manifest = &archived.snapshot.manifest;
     let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
-    let changes = compare(
-        &tree,
-        &discarded.entries,
-        &std::collections::BTreeSet::new(),
-        None,
-    )?;
+    let none = BTreeSet::new();
+    let changes = compare(&tree, &discarded.entries, &none, Trust::Nothing)?.changes;
     let source = Source {
         wanted: &discarded.entries,
         copies: &copies,

@@ -163,6 +163,7 @@ mod tests {
             meta,
             size: 1,
             sha256: [0; 32],
+            offset: 0,
             ino,
             nlink,
             ctime: Time(1, 0),

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::copies::Seal;
 use super::raw::RawEntry;
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Scope;
@@ -158,6 +159,8 @@ pub struct FileNode {
     pub size: u64,
     /// Of its content.
     pub sha256: Digest,
+    /// Where in the copies its content begins, in bytes.
+    pub offset: u64,
     /// Its inode number, by which hard links to it are known.
     pub ino: u64,
     /// How many names it had.
@@ -221,6 +224,8 @@ pub struct Manifest {
     /// Whether it was made of netcf's snapshot, which knows fewer files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_netcf: bool,
+    /// The copies.
+    pub copies: Seal,
     /// Sorted by path.
     pub entries: Vec<Entry>,
 }
@@ -261,6 +266,8 @@ pub struct Discarded {
     pub format: u32,
     /// When.
     pub time: jiff::Timestamp,
+    /// The copies.
+    pub copies: Seal,
     /// What was there at every path that the rollback changed, sorted by path.
     pub entries: Vec<Entry>,
 }
@@ -414,7 +421,7 @@ fn read_limited(path: &Path) -> Result<Vec<u8>> {
 fn damaged(path: &Path, what: &str) -> Error {
     let dir = path.parent().unwrap_or(path);
     Error::failed(format!("{} is damaged: {what}", path.display())).hint(format!(
-        "nothing was changed; the copies are plain files under {}/files",
+        "nothing was changed; the copies are a tar archive in {}/files",
         dir.display()
     ))
 }

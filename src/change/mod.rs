@@ -18,6 +18,7 @@ pub mod boot_hook;
 pub mod bounce;
 pub mod compare;
 pub mod content;
+pub mod copies;
 pub mod difference;
 pub mod files;
 pub mod history;

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use super::files::Present;
 use super::host::{Host, boot_id};
 use super::manifest::{CoveredPath, Entry, FORMAT, Manifest, Node, new_id};
-use super::snapshot::{copy_path, keep};
+use super::snapshot::{describe, keep};
 use super::transaction::{Transaction, already_open, is_open, make_private_dir, open_durably};
 use super::tree::Tree;
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::{Files as _, Scope};
 use crate::state::Lock;
-use crate::state::sync::{Unsynced, rename_durably};
+use crate::state::sync::rename_durably;
 
 /// Where netcf keeps its snapshot (`netcf-transaction.sh`, `snapshotdir`).
 pub const SNAPSHOT: &str = "/var/lib/netcf/network-snapshot";
@@ -112,11 +112,15 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         .collect();
     paths.sort();
     make_private_dir(staging).context(failed)?;
-    let copies_dir = staging.join("files");
-    let copies = keep(&theirs, &paths, &copies_dir)?;
+    let taken = keep(
+        &theirs,
+        &paths,
+        &staging.join("files"),
+        &host.scope.config_dir,
+    )?;
     let tree = Tree::now(&host.root, &host.scope)?;
-    let mut entries = rebase(&tree, copies.entries, &copies_dir)?;
-    entries.extend(directory(&tree, &copies_dir)?);
+    let mut entries = rebase(&tree, taken.entries)?;
+    entries.extend(directory(&tree)?);
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries.dedup_by(|a, b| a.path == b.path);
     scope.config_dir.clone_from(&host.scope.config_dir);
@@ -136,9 +140,10 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         config_dir: tree.config_dir().to_owned(),
         scope,
         from_netcf: true,
+        copies: taken.copies,
         entries,
     };
-    let mut unsynced: Unsynced = copies.unsynced;
+    let mut unsynced = taken.unsynced;
     manifest.write(staging, &mut unsynced)?;
     let dir = File::open(staging).context(failed)?;
     unsynced
@@ -149,19 +154,16 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
 
 /// Fits what netcf saved to what is there: a link that netcf followed is still that link, and attributes,
 /// which netcf did not save, are as they are.
-fn rebase(tree: &Tree<'_>, theirs: Vec<Entry>, copies: &Path) -> Result<Vec<Entry>> {
-    let scratch = copies.with_file_name("present");
+fn rebase(tree: &Tree<'_>, theirs: Vec<Entry>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for mut entry in theirs {
         let Node::File(file) = &mut entry.node else {
             continue;
         };
-        let mut now = keep(tree, std::slice::from_ref(&entry.path), &scratch)?.entries;
-        match now.pop().map(|now| now.node) {
+        match describe(tree, &entry.path)? {
             Some(Node::File(now)) => file.meta.xattrs = now.meta.xattrs,
             Some(Node::Symlink(link)) => {
                 if let Some(target) = link.resolves.clone() {
-                    move_copy(copies, &entry.path, &target)?;
                     let path = std::mem::replace(&mut entry.path, target);
                     entries.push(Entry {
                         path,
@@ -173,22 +175,16 @@ fn rebase(tree: &Tree<'_>, theirs: Vec<Entry>, copies: &Path) -> Result<Vec<Entr
         }
         entries.push(entry);
     }
-    let _ = std::fs::remove_dir_all(scratch);
     Ok(entries)
 }
 
 /// The configuration directory itself, of which netcf says nothing: it is as it is.
-fn directory(tree: &Tree<'_>, copies: &Path) -> Result<Vec<Entry>> {
-    let mut paths = tree.covered()?;
-    paths.retain(|path| path.as_path() == Path::new(".") || path.as_path() == tree.scope_dir());
-    let paths: Vec<_> = paths.into_iter().collect();
-    Ok(keep(tree, &paths, copies)?.entries)
-}
-
-fn move_copy(copies: &Path, from: &CoveredPath, to: &CoveredPath) -> Result<()> {
-    let (from, to) = (copy_path(copies, from), copy_path(copies, to));
-    let parent = to.parent().unwrap_or(copies);
-    std::fs::create_dir_all(parent)
-        .and_then(|()| std::fs::rename(&from, &to))
-        .context(|| format!("cannot write {}", to.display()))
+fn directory(tree: &Tree<'_>) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for path in tree.covered()? {
+        if path.as_path() == Path::new(".") || path.as_path() == tree.scope_dir() {
+            entries.extend(describe(tree, &path)?.map(|node| Entry { path, node }));
+        }
+    }
+    Ok(entries)
 }

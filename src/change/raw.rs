@@ -37,6 +37,8 @@ pub(super) struct RawEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ino: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nlink: Option<u64>,
@@ -68,6 +70,7 @@ impl RawEntry {
             resolves: None,
             size: None,
             sha256: None,
+            offset: None,
             ino: None,
             nlink: None,
             ctime: None,
@@ -111,6 +114,7 @@ impl RawEntry {
                 meta: self.meta()?,
                 size: self.size?,
                 sha256: unhex(self.sha256.as_ref()?)?.try_into().ok()?,
+                offset: self.offset?,
                 ino: self.ino?,
                 nlink: self.nlink?,
                 ctime: self.ctime.filter(valid)?,
@@ -145,6 +149,7 @@ impl From<Entry> for RawEntry {
             Node::File(file) => Self {
                 size: Some(file.size),
                 sha256: Some(hex(&file.sha256)),
+                offset: Some(file.offset),
                 ino: Some(file.ino),
                 nlink: Some(file.nlink),
                 ctime: Some(file.ctime),

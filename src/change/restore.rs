@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -17,9 +17,9 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use super::compare::{Change, ChangeKind};
+use super::copies::Copies;
 use super::links::{Links, Method};
 use super::manifest::{CoveredPath, Entry, FileNode, Node, SymlinkNode, find};
-use super::snapshot::{copy_digesting, copy_path};
 use super::tree::{TEMPORARY, Tree};
 use crate::error::Error;
 use crate::state::sync::Unsynced;
@@ -30,8 +30,8 @@ use crate::sys::node::{Kind, Place, Stat, set_meta};
 pub struct Source<'a> {
     /// What should be there.
     pub wanted: &'a [Entry],
-    /// The directory with the copies of the files.
-    pub copies: &'a Path,
+    /// The copies of the files.
+    pub copies: &'a Copies,
     /// The transaction's id, from which the names of temporary files are made.
     pub id: &'a str,
 }
@@ -227,12 +227,12 @@ impl<'a> Restorer<'a> {
             }
             Method::InPlace => {
                 let mut open = place.open_for_writing()?;
-                self.copy_into(&change.path, file, &mut open)?;
+                self.copy_into(file, &mut open)?;
                 self.unsynced(&place, Some(open))
             }
             _ => self.temporary(&change.path, &place, |this, temporary| {
                 let mut new = temporary.create()?;
-                this.copy_into(&change.path, file, &mut new)?;
+                this.copy_into(file, &mut new)?;
                 this.unsynced(temporary, Some(new))
             }),
         }
@@ -285,12 +285,8 @@ impl<'a> Restorer<'a> {
     }
 
     /// Writes a file's content and metadata from its copy, which must be what the manifest says.
-    fn copy_into(&self, path: &CoveredPath, file: &FileNode, to: &mut File) -> io::Result<()> {
-        let mut copy = File::open(copy_path(self.source.copies, path))?;
-        if copy_digesting(&mut copy, to)? != (file.size, file.sha256) {
-            return Err(io::Error::other("its copy in the snapshot is damaged"));
-        }
-        to.flush()?;
+    fn copy_into(&self, file: &FileNode, to: &mut File) -> io::Result<()> {
+        self.source.copies.copy(file, to)?;
         to.set_len(file.size)?;
         set_meta(to, &file.meta)
     }

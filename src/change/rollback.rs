@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::bounce::{Mended, Prepared, Progress, Side, Watch, between, prepare};
-use super::compare::{ChangeKind, Depth};
+use super::compare::{ChangeKind, Trust};
 use super::difference::{Difference, difference};
 use super::history::close_into_archive;
 use super::host::{Host, boot_id};
@@ -26,7 +26,7 @@ use super::transaction::{Snapshot, Transaction, make_private_dir};
 use super::tree::Tree;
 use crate::apply::schedule::StepReport;
 use crate::error::{Context, Error, Result};
-use crate::state::sync::{Unsynced, rename_durably};
+use crate::state::sync::rename_durably;
 use crate::sys::signals::SignalGuard;
 
 /// Whether interfaces are taken down and up.
@@ -80,8 +80,8 @@ impl RollbackReport {
 }
 
 /// What has changed, and what a rollback that was cut short has left to do.
-pub fn plan(host: &Host, snapshot: &Snapshot, depth: Depth) -> Result<Difference> {
-    difference(host, snapshot, depth, &unfinished(snapshot)?)
+pub fn plan(host: &Host, snapshot: &Snapshot) -> Result<Difference> {
+    difference(host, snapshot, snapshot.quick(), &unfinished(snapshot)?)
 }
 
 /// What a rollback would do, and why it would be refused, if it would.
@@ -89,7 +89,7 @@ pub fn plan(host: &Host, snapshot: &Snapshot, depth: Depth) -> Result<Difference
 /// Fails where the snapshot is damaged.
 pub fn plan_rollback(host: &Host, snapshot: &Snapshot) -> Result<(Difference, Option<Error>)> {
     snapshot.verify()?;
-    let difference = plan(host, snapshot, Depth::Thorough)?;
+    let difference = difference(host, snapshot, Trust::Nothing, &unfinished(snapshot)?)?;
     let refused = between(host, snapshot, &difference, |now, before| {
         prepare_rollback(host, &difference.rollback_bounces(), now, before).map(drop)
     });
@@ -136,7 +136,7 @@ impl Transaction<'_> {
             warnings.push(Error::failed(what).because(error));
             Unfinished::default()
         });
-        let difference = difference(host, &snapshot, Depth::Thorough, &unfinished)?;
+        let difference = difference(host, &snapshot, Trust::Nothing, &unfinished)?;
         let run = Run {
             transaction: self,
             host,
@@ -229,11 +229,10 @@ impl Run<'_, '_> {
             watch(progress);
         };
         let mut interfaces = prepared.down(&mut watch_and_note);
-        let copies = self.snapshot.copies();
         let manifest = &self.snapshot.manifest;
         let source = Source {
             wanted: &manifest.entries,
-            copies: &copies,
+            copies: self.snapshot.copies(),
             id: &manifest.id,
         };
         let changes: Vec<_> = self
@@ -274,12 +273,13 @@ impl Run<'_, '_> {
             .iter()
             .map(|change| change.change.path.clone())
             .collect();
-        let copies = keep(tree, &paths, &staging.join("files"))?;
-        let mut unsynced: Unsynced = copies.unsynced;
+        let kept = keep(tree, &paths, &staging.join("files"), tree.scope_dir())?;
+        let mut unsynced = kept.unsynced;
         let discarded = Discarded {
             format: FORMAT,
             time: jiff::Timestamp::now(),
-            entries: copies.entries,
+            copies: kept.copies,
+            entries: kept.entries,
         };
         discarded.write(staging, &mut unsynced)?;
         let dir = File::open(staging).context(failed)?;
@@ -292,8 +292,10 @@ impl Run<'_, '_> {
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
         let manifest = &self.snapshot.manifest;
+        // What did not differ was read a moment ago. What was restored is read again.
+        let trust = Trust::Earlier(&self.difference.unchanged);
         let again = self.tree().and_then(|tree| {
-            let differing = super::compare::since(&tree, manifest, Depth::Thorough)?;
+            let differing = super::compare::since(&tree, manifest, trust)?.changes;
             let differing = differing
                 .into_iter()
                 .filter(|change| !is_left_directory(change));

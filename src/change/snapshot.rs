@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::readlinkat;
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::{CoveredPath, Digest, Entry, FileNode, Node, SymlinkNode};
+use super::copies::{Seal, Writer};
+use super::manifest::{CoveredPath, Entry, FileNode, Node, SymlinkNode};
 use super::tree::{Tree, is_absent};
 use crate::error::{Context, Error, Result};
 use crate::state::sync::Unsynced;
@@ -24,23 +25,25 @@ const ROUNDS: usize = 8;
 
 /// The copies of a set of paths.
 #[derive(Debug)]
-pub struct Copies {
+pub struct Taken {
     /// What was at each path, sorted.
     pub entries: Vec<Entry>,
-    /// The copies, not yet synced.
+    /// The copies of the files.
+    pub copies: Seal,
+    /// What was written and is not yet synced.
     pub unsynced: Unsynced,
 }
 
-/// Copies everything that `tree` covers, and what its links point to, into the directory `into`.
+/// Copies everything that `tree` covers, and what its links point to, into the new directory `into`.
 ///
 /// Fails, with nothing but `into` written, where a file cannot be read, where one is no regular
 /// file, directory or link, or where they keep changing.
-pub fn take(tree: &Tree<'_>, into: &Path) -> Result<Copies> {
-    let mut copier = Copier::new(tree, into)?;
+pub fn take(tree: &Tree<'_>, into: &Path) -> Result<Taken> {
+    let mut copier = Copier::new(tree, into, tree.scope_dir())?;
     let mut last = None;
     for _ in 0..ROUNDS {
         match copier.round(&tree.covered()?)? {
-            None => return Ok(copier.finish()),
+            None => return copier.finish(into),
             changed => last = changed,
         }
     }
@@ -51,51 +54,50 @@ pub fn take(tree: &Tree<'_>, into: &Path) -> Result<Copies> {
     .hint("see what writes to it, for example with 'fuser' or 'lsof', and try again"))
 }
 
-/// Copies what is at `paths` now into the directory `into`: what a rollback is about to discard.
+/// Copies what is at `paths` now into the new directory `into`: what a rollback is about to discard. In the
+/// archive, the configuration directory is called `names`.
 ///
 /// A path where nothing is becomes [`Node::Absent`], what cannot be copied [`Node::Special`].
-pub fn keep(tree: &Tree<'_>, paths: &[CoveredPath], into: &Path) -> Result<Copies> {
-    let mut copier = Copier::new(tree, into)?;
+pub fn keep(tree: &Tree<'_>, paths: &[CoveredPath], into: &Path, names: &Path) -> Result<Taken> {
+    let mut copier = Copier::new(tree, into, names)?;
     for path in paths {
-        let (stat, node) = copier
-            .look(path)?
-            .map_or((None, Node::Absent), |(s, n)| (Some(s), n));
+        let found = copier.look(path)?;
+        let (stat, node) = found.map_or((None, Node::Absent), |(stat, node)| (Some(stat), node));
         copier.seen.insert(path.clone(), (stat, node));
     }
-    Ok(copier.finish())
+    copier.finish(into)
 }
 
-/// Where in the directory of copies that of `path` is.
-pub fn copy_path(files: &Path, path: &CoveredPath) -> PathBuf {
-    if path.is_config() {
-        files.join("config").join(path.as_path())
-    } else {
-        let inside = path.as_path().strip_prefix("/").unwrap_or(path.as_path());
-        files.join("root").join(inside)
-    }
+/// What is at `path` now, copied nowhere; `None` where nothing is.
+pub fn describe(tree: &Tree<'_>, path: &CoveredPath) -> Result<Option<Node>> {
+    let mut copier = Copier {
+        tree,
+        names: Path::new(""),
+        writer: None,
+        seen: BTreeMap::new(),
+    };
+    Ok(copier.look(path)?.map(|(_, node)| node))
 }
 
 struct Copier<'a> {
     tree: &'a Tree<'a>,
-    into: &'a Path,
-    made: BTreeSet<PathBuf>,
+    /// What the configuration directory is called in the archive.
+    names: &'a Path,
+    writer: Option<Writer>,
     seen: BTreeMap<CoveredPath, (Option<Stat>, Node)>,
-    unsynced: Unsynced,
 }
 
 impl<'a> Copier<'a> {
-    fn new(tree: &'a Tree<'a>, into: &'a Path) -> Result<Self> {
-        let mut copier = Self {
+    fn new(tree: &'a Tree<'a>, into: &Path, names: &'a Path) -> Result<Self> {
+        let failed = || format!("cannot write in {}", into.display());
+        DirBuilder::new().mode(0o700).create(into).context(failed)?;
+        let writer = Some(Writer::create(into).context(failed)?);
+        Ok(Self {
             tree,
-            into,
-            made: BTreeSet::new(),
+            names,
+            writer,
             seen: BTreeMap::new(),
-            unsynced: Unsynced::default(),
-        };
-        copier
-            .make_dir(into.to_owned())
-            .context(|| format!("cannot make {}", into.display()))?;
-        Ok(copier)
+        })
     }
 
     /// Copies what differs from what was seen, and returns one such path, or `None`.
@@ -127,7 +129,7 @@ impl<'a> Copier<'a> {
             .cloned()
             .collect();
         for path in gone {
-            self.forget(&path);
+            self.seen.remove(&path);
             changed = Some(path);
         }
         Ok(changed)
@@ -146,7 +148,7 @@ impl<'a> Copier<'a> {
             if *seen == stat {
                 return Ok(false);
             }
-            self.forget(path);
+            self.seen.remove(path);
         }
         match self.look(path)? {
             Some((_, Node::Special)) => {
@@ -163,13 +165,6 @@ impl<'a> Copier<'a> {
             None => {}
         }
         Ok(true)
-    }
-
-    fn forget(&mut self, path: &CoveredPath) {
-        if let Some((_, Node::File(_))) = self.seen.remove(path) {
-            // It is written anew, or not in the manifest and so of no meaning.
-            let _ = std::fs::remove_file(copy_path(self.into, path));
-        }
     }
 
     /// What is at `path` now, copied where it is a file; `None` where nothing is.
@@ -206,38 +201,43 @@ impl<'a> Copier<'a> {
         if stat.kind != Kind::File {
             return Ok(None);
         }
-        let target = copy_path(self.into, path);
-        if let Some(parent) = target.parent() {
-            self.make_dir(parent.to_owned())?;
-        }
-        let mut options = File::options();
-        let mut copy = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(target)?;
-        let (size, sha256) = copy_digesting(&mut source, &mut copy)?;
-        let xattrs = xattrs(&source)?;
+        let meta = stat.meta(xattrs(&source)?);
+        let mut content = Digesting {
+            source: &mut source,
+            size: 0,
+            digest: Sha256::new(),
+        };
+        let offset = if let Some(writer) = &mut self.writer {
+            let name = self.names.join(path.as_path());
+            writer.add(&name, &meta, stat.size, &mut content)?
+        } else {
+            io::copy(&mut content, &mut io::sink())?;
+            0
+        };
+        let (size, sha256) = (content.size, content.digest.finalize().into());
         if Stat::of(&source)? != stat || size != stat.size {
             return Ok(None);
         }
-        self.unsynced.push(copy)?;
+        let (ino, nlink, ctime) = (stat.ino, stat.nlink, stat.ctime);
         let file = FileNode {
-            meta: stat.meta(xattrs),
+            meta,
             size,
             sha256,
-            ino: stat.ino,
-            nlink: stat.nlink,
-            ctime: stat.ctime,
+            offset,
+            ino,
+            nlink,
+            ctime,
         };
         Ok(Some((stat, Node::File(file))))
     }
 
-    fn link(&self, path: &CoveredPath, place: &Place, stat: Stat) -> io::Result<Node> {
+    fn link(&mut self, path: &CoveredPath, place: &Place, stat: Stat) -> io::Result<Node> {
         let target = PathBuf::from(readlinkat(&*place.dir, &place.path)?);
         let resolves = self.resolve(path, &target)?;
         let meta = stat.meta(place.symlink_xattrs()?);
+        if let Some(writer) = &mut self.writer {
+            writer.add_link(&self.names.join(path.as_path()), &meta, &target)?;
+        }
         Ok(Node::Symlink(SymlinkNode {
             meta,
             target,
@@ -278,32 +278,24 @@ impl<'a> Copier<'a> {
             .then_some(resolved))
     }
 
-    fn make_dir(&mut self, path: PathBuf) -> io::Result<()> {
-        if !self.made.contains(&path) {
-            let parent = path.parent().filter(|parent| parent.starts_with(self.into));
-            if let Some(parent) = parent {
-                self.make_dir(parent.to_owned())?;
-            }
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-            self.unsynced.push(File::open(&path)?)?;
-            self.made.insert(path);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Copies {
+    fn finish(self, into: &Path) -> Result<Taken> {
+        let failed = || format!("cannot write in {}", into.display());
+        let writer = self.writer.ok_or_else(|| Error::failed(failed()))?;
+        let (copies, file) = writer.finish().context(failed)?;
+        let mut unsynced = Unsynced::default();
+        unsynced.push(file).context(failed)?;
+        unsynced
+            .push(File::open(into).context(failed)?)
+            .context(failed)?;
         let entries = self
             .seen
             .into_iter()
-            .map(|(path, (_, node))| Entry { path, node })
-            .collect();
-        Copies {
-            entries,
-            unsynced: self.unsynced,
-        }
+            .map(|(path, (_, node))| Entry { path, node });
+        Ok(Taken {
+            entries: entries.collect(),
+            copies,
+            unsynced,
+        })
     }
 }
 
@@ -317,34 +309,18 @@ fn directory(place: &Place) -> io::Result<Option<(Stat, Node)>> {
     Ok(Some((stat, Node::Directory(meta))))
 }
 
-/// Copies `source` to its end, and returns how many bytes that were and their digest.
-pub fn copy_digesting(source: &mut impl Read, copy: &mut impl Write) -> io::Result<(u64, Digest)> {
-    let mut digesting = Digesting {
-        digest: Sha256::new(),
-        copy,
-    };
-    let size = io::copy(source, &mut digesting)?;
-    Ok((size, digesting.digest.finalize().into()))
-}
-
-/// The size and digest of what `source` holds, read to its end.
-pub fn digest(source: &mut impl Read) -> io::Result<(u64, Digest)> {
-    copy_digesting(source, &mut io::sink())
-}
-
-struct Digesting<W> {
+/// Reads a file and digests what it reads.
+struct Digesting<'a> {
+    source: &'a mut File,
+    size: u64,
     digest: Sha256,
-    copy: W,
 }
 
-impl<W: Write> Write for Digesting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.copy.write(bytes)?;
-        self.digest.update(bytes.get(..written).unwrap_or_default());
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.copy.flush()
+impl Read for Digesting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.digest.update(buffer.get(..read).unwrap_or_default());
+        self.size += read as u64;
+        Ok(read)
     }
 }

@@ -3,20 +3,23 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::compare::Trust;
+use super::copies::{Copies, Seal};
 use super::host::{Host, boot_id};
 use super::manifest::{Entry, FORMAT, Manifest, Node, new_id};
-use super::snapshot::{copy_path, digest, take};
+use super::snapshot::{Taken, take};
 use super::tree::Tree;
 use super::{files::Saved, netcf};
 use crate::error::{Context, Error, Result};
 use crate::state::Lock;
 use crate::state::sync::rename_durably;
-use crate::sys::parallel;
+use crate::sys::clock::local;
 
 /// A snapshot on disk: of the open change, or in the archive.
 #[derive(Debug)]
 pub struct Snapshot {
     dir: PathBuf,
+    copies: Copies,
     /// What it holds.
     pub manifest: Manifest,
 }
@@ -24,10 +27,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads the snapshot in the directory `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            dir: dir.to_owned(),
-            manifest: Manifest::read(dir)?,
-        })
+        Ok(Self::new(dir.to_owned(), Manifest::read(dir)?))
     }
 
     /// The snapshot of the open change; `None` where none is open. Needs no lock.
@@ -53,9 +53,22 @@ impl Snapshot {
         &self.dir
     }
 
-    /// The directory with the copies.
-    pub fn copies(&self) -> PathBuf {
-        self.dir.join("files")
+    fn new(dir: PathBuf, manifest: Manifest) -> Self {
+        Self {
+            copies: Copies::in_dir(&dir.join("files")),
+            dir,
+            manifest,
+        }
+    }
+
+    /// The copies of its files.
+    pub fn copies(&self) -> &Copies {
+        &self.copies
+    }
+
+    /// What a look at what has changed since may take for unchanged.
+    pub fn quick(&self) -> Trust<'static> {
+        Trust::ChangeTime(self.manifest.began)
     }
 
     /// Whether a rollback of it has begun and not ended.
@@ -70,55 +83,56 @@ impl Snapshot {
 
     /// Reads every copy and compares it with its digest. Fails naming the first damaged one.
     pub fn verify(&self) -> Result<()> {
-        verify(&self.manifest.entries, &self.copies())
+        verify(&self.manifest.entries, &self.copies, &self.manifest.copies)
     }
 
-    /// The files as this snapshot has them, for a backend. `copies` is [`Snapshot::copies`].
-    pub fn saved<'a>(&'a self, copies: &'a Path) -> Saved<'a> {
+    /// The files as this snapshot has them, for a backend.
+    pub fn saved(&self) -> Saved<'_> {
         Saved {
             entries: &self.manifest.entries,
-            copies,
+            copies: &self.copies,
         }
     }
 }
 
-/// Compares every copy with the digest in its entry.
-pub(super) fn verify(entries: &[Entry], copies: &Path) -> Result<()> {
-    let damage = |entry: &Entry| {
-        let Node::File(file) = &entry.node else {
-            return None;
-        };
-        let copy = copy_path(copies, &entry.path);
-        match File::open(&copy).and_then(|mut copy| digest(&mut copy)) {
-            Ok(found) if found == (file.size, file.sha256) => None,
-            Ok(_) => Some(format!("{} has another content", copy.display())),
-            Err(error) => Some(format!(
-                "{}: {}",
-                copy.display(),
-                crate::error::plain(&error)
-            )),
-        }
-    };
-    let damaged: Vec<_> = parallel::map(entries, damage)
-        .into_iter()
-        .flatten()
-        .collect();
-    let Some(first) = damaged.first() else {
-        return Ok(());
-    };
-    let more = match damaged.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
+/// Compares the copies with their digests. Fails naming the first damaged one.
+pub(super) fn verify(entries: &[Entry], copies: &Copies, seal: &Seal) -> Result<()> {
+    let path = copies.path().display();
+    let damage = match copies.is_sound(seal) {
+        Ok(true) => return Ok(()),
+        Ok(false) => damaged_copies(entries, copies),
+        Err(error) => crate::error::plain(&error),
     };
     Err(
-        Error::failed(format!("the snapshot is damaged: {first}{more}"))
+        Error::failed(format!("the snapshot is damaged: {path}: {damage}"))
             .hint("nothing was changed, and nothing was restored")
             .hint(format!(
-                "the other copies are good: restore by hand what you need from {}, \
-             then close the change with 'ncf change-commit --force'",
-                copies.display()
+                "what is good of it can be restored by hand: 'tar -C / -xpvf {path}'; \
+             then close the change with 'ncf change-commit --force'"
             )),
     )
+}
+
+fn damaged_copies(entries: &[Entry], copies: &Copies) -> String {
+    let is_damaged = |entry: &&Entry| match &entry.node {
+        Node::File(file) => !copies.has(file),
+        _ => false,
+    };
+    let damaged: Vec<_> = entries
+        .iter()
+        .filter(is_damaged)
+        .map(|entry| entry.path.display())
+        .collect();
+    match damaged.as_slice() {
+        [] => "it is not as it was written, though every copy in it is".to_owned(),
+        [one] => format!("the copy of {one} is not as it was"),
+        [first, more @ ..] => {
+            format!(
+                "the copies of {first} and {} more are not as they were",
+                more.len()
+            )
+        }
+    }
 }
 
 /// What to note of a change that begins.
@@ -174,6 +188,7 @@ impl<'l> Transaction<'l> {
             config_dir: tree.config_dir().to_owned(),
             scope: host.scope.clone(),
             from_netcf: false,
+            copies: Seal::default(),
             entries: Vec::new(),
         };
         let staging = host.state.beginning(&manifest.id);
@@ -185,7 +200,7 @@ impl<'l> Transaction<'l> {
                     dir: dir.clone(),
                     _lock: lock,
                 },
-                Snapshot { dir, manifest },
+                Snapshot::new(dir, manifest),
             )),
             Err(error) => {
                 // The error that counts is the first one; the next ncf sweeps up what stays.
@@ -239,20 +254,15 @@ fn none_open(host: &Host) -> Error {
 
 /// The error where a change is open that should not be.
 pub(super) fn already_open(host: &Host) -> Error {
-    let by = Snapshot::of_open_change(host)
-        .ok()
-        .flatten()
-        .map(|snapshot| {
-            let began = snapshot
-                .manifest
-                .began
-                .to_zoned(jiff::tz::TimeZone::system());
-            let when = began.strftime("%Y-%m-%d %H:%M:%S");
-            format!(
-                ": {}, since {when}, by {}",
-                snapshot.manifest.id, snapshot.manifest.by
-            )
-        });
+    let open = Snapshot::of_open_change(host).ok().flatten();
+    let by = open.map(|Snapshot { manifest, .. }| {
+        format!(
+            ": {}, since {}, by {}",
+            manifest.id,
+            local(manifest.began),
+            manifest.by
+        )
+    });
     Error::state(format!(
         "a change is open already{}",
         by.unwrap_or_default()
@@ -274,12 +284,19 @@ pub(super) fn is_open(dir: &Path) -> Result<bool> {
 }
 
 /// Makes the snapshot in `staging`, durably.
-fn fill(tree: &Tree<'_>, mut manifest: Manifest, staging: &Path) -> Result<Manifest> {
+fn fill(tree: &Tree<'_>, manifest: Manifest, staging: &Path) -> Result<Manifest> {
     let failed = || format!("cannot write the snapshot in {}", staging.display());
     make_private_dir(staging).context(failed)?;
-    let copies = take(tree, &staging.join("files"))?;
-    manifest.entries = copies.entries;
-    let mut unsynced = copies.unsynced;
+    let Taken {
+        entries,
+        copies,
+        mut unsynced,
+    } = take(tree, &staging.join("files"))?;
+    let manifest = Manifest {
+        copies,
+        entries,
+        ..manifest
+    };
     manifest.write(staging, &mut unsynced)?;
     let dir = File::open(staging).context(failed)?;
     unsynced

@@ -200,8 +200,9 @@ impl<'a> Tree<'a> {
                 Ok(entry) => entry,
                 Err(error) if error.io_error().is_some_and(is_absent) => continue,
                 Err(error) => {
-                    return Err(io::Error::from(error))
-                        .context(|| format!("cannot list {}", self.config_host.display()));
+                    let path = error.path().unwrap_or(&self.config_host).to_owned();
+                    let cause = error.into_io_error().unwrap_or(io::ErrorKind::Other.into());
+                    return Err(cause).context(|| format!("cannot list {}", path.display()));
                 }
             };
             let directory = self.scope.subdirectories && entry.file_type().is_dir();

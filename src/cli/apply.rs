@@ -9,7 +9,6 @@ use super::setup::Session;
 use super::status::warn_operator;
 use super::view::{StepView, mended_lines};
 use crate::change::bounce::{ApplyReport, plan_apply};
-use crate::change::compare::Depth;
 use crate::change::plan::{Bounces, actions};
 use crate::change::rollback::plan;
 use crate::change::transaction::{Snapshot, Transaction};
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     }
     let lock = host.state.lock("apply")?;
     let open = Transaction::open(host, &lock)?;
-    let difference = plan(host, &open.snapshot()?, Depth::Quick)?;
+    let difference = plan(host, &open.snapshot()?)?;
     let bounces = difference.apply_bounces();
     if host.applier.name() == "none" {
         output.json(&Applied {

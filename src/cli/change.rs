@@ -6,7 +6,7 @@ use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::status::warn_operator;
-use super::view::{ActionView, ChangeView, StepView, count, local, mended_lines, names, op};
+use super::view::{ActionView, ChangeView, StepView, count, mended_lines, names, op};
 use crate::apply::schedule::StepReport;
 use crate::change::boot_hook;
 use crate::change::bounce::Progress;
@@ -19,6 +19,7 @@ use crate::change::plan::{Action, Bounces, actions};
 use crate::change::rollback::{Bounce, RollbackReport, plan_rollback};
 use crate::change::transaction::{Begin, Snapshot, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::clock::local;
 use crate::sys::name::InterfaceName;
 use crate::sys::signals::SignalGuard;
 

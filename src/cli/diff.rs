@@ -9,7 +9,6 @@ use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::view::count;
-use crate::change::compare::Depth;
 use crate::change::content::{Body, Pair, Version, since};
 use crate::change::rollback::plan;
 use crate::change::transaction::Snapshot;
@@ -29,7 +28,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
     let snapshot = Snapshot::must_be_open(host)?;
-    let difference = plan(host, &snapshot, Depth::Quick)?;
+    let difference = plan(host, &snapshot)?;
     let pairs = since(host, &snapshot, &difference.changes)?;
     print(&pairs, args.stat, output);
     Ok(None)

@@ -6,11 +6,12 @@ use super::Done;
 use super::diff;
 use super::output::{Output, Tone};
 use super::setup::Session;
-use super::view::{WhoView, count, local};
+use super::view::{WhoView, count};
 use crate::change::content::{Pair, archived};
 use crate::change::history::{self, Archived};
 use crate::change::transaction::{Begin, Transaction};
 use crate::error::{Error, ErrorKind};
+use crate::sys::clock::local;
 use crate::sys::signals::SignalGuard;
 
 /// Show and bring back what rollbacks discarded

@@ -7,14 +7,15 @@ use serde::Serialize;
 use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
-use super::view::{ChangeView, WhoView, ago, count, local, names};
-use crate::change::compare::{ChangeKind, Depth};
+use super::view::{ChangeView, WhoView, ago, count, names};
+use crate::change::compare::ChangeKind;
 use crate::change::difference::Difference;
 use crate::change::host::Host;
 use crate::change::netcf;
 use crate::change::plan::{Bounces, FileChange};
 use crate::change::rollback::plan;
 use crate::change::transaction::Snapshot;
+use crate::sys::clock::local;
 use crate::sys::name::InterfaceName;
 
 /// Show whether a change is open, and what it has changed
@@ -58,7 +59,7 @@ pub(super) fn run(_args: &Args, session: &Session, output: &Output) -> Done {
         print_netcf(netcf_snapshot, output);
         return Ok(None);
     };
-    let difference = plan(host, &snapshot, Depth::Quick)?;
+    let difference = plan(host, &snapshot)?;
     let manifest = &snapshot.manifest;
     output.json(&Status {
         open: true,

@@ -1,7 +1,6 @@
 //! What commands show of the library's values: the JSON fields, which are stable, and the words.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::apply::schedule::{StepReport, Verb};
@@ -127,13 +126,6 @@ pub(super) fn mended_lines(mended: &Mended) -> Vec<String> {
     put_back
         .map(|port| format!("  put back {} into {}", port.port, port.bridge))
         .collect()
-}
-
-/// A time for people: local, to the second.
-pub(super) fn local(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system())
-        .strftime("%Y-%m-%d %H:%M:%S")
-        .to_string()
 }
 
 /// How long ago, in the unit that says most.

@@ -82,10 +82,7 @@ fn busy(file: &mut File) -> Error {
             "'ncf {}', process {}, since {}",
             holder.command.escape_default(),
             holder.pid,
-            holder
-                .since
-                .to_zoned(jiff::tz::TimeZone::system())
-                .strftime("%H:%M:%S")
+            crate::sys::clock::local(holder.since)
         ),
         None => "it has not said who it is".to_owned(),
     };

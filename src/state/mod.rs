@@ -5,7 +5,7 @@
 //! transaction/       exists exactly while a change is open (the boot unit's ConditionPathExists)
 //!   manifest.json    what the snapshot holds, see change::manifest
 //!   manifest.sha256  its digest, as sha256sum(1) writes it
-//!   files/           the copies: config/… of the configuration directory, root/… of other places
+//!   files/copies.tar the copies, see change::copies
 //!   journal          the rollback's plan and progress, once rolling back
 //!   discarded/       what the rollback replaces: manifest.json, manifest.sha256, files/
 //! archive/TIME-ID/   a transaction that was rolled back, whole; the last 20 are kept
@@ -15,8 +15,8 @@
 //! State is in renames. `.begin-ID` → `transaction` opens a change, `transaction` → `.gone-ID` commits
 //! it, `transaction` → `archive/TIME-ID` ends a rollback. What a rename brings in was synced before,
 //! and the directories that it changes are synced after. So a crash at any moment leaves a change
-//! open or not open, never in between, and readers need no lock: they hold a directory open, whose
-//! content is complete whatever it is called by now.
+//! open or not open, never in between, and readers need no lock: what they find is complete, and one
+//! that finds it gone halfway looks again.
 
 mod dir;
 mod lock;
