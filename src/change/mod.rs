@@ -20,6 +20,7 @@ pub mod compare;
 pub mod content;
 pub mod copies;
 pub mod difference;
+mod durable;
 pub mod files;
 pub mod history;
 pub mod host;

@@ -5,7 +5,6 @@
 //! after a power cut too. The copies are only read. Whatever fails is noted and the rest goes on, and
 //! doing it all again does no harm.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -18,12 +17,12 @@ use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use super::compare::{Change, ChangeKind};
 use super::copies::Copies;
+use super::durable::UnsyncedPlaces;
 use super::links::{Links, Method};
 use super::manifest::{CoveredPath, Entry, FileNode, Node, SymlinkNode, find};
 use super::tree::{TEMPORARY, Tree};
 use crate::error::Error;
-use crate::state::sync::Unsynced;
-use crate::sys::node::{Kind, Place, Stat, set_meta};
+use crate::sys::node::{Kind, Place, set_meta};
 
 /// What to bring back, and from where.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ pub fn restore(tree: &Tree<'_>, source: &Source<'_>, changes: &[Change]) -> Outc
         tree: &reopened,
         source,
         outcome,
-        unsynced: BTreeMap::new(),
+        unsynced: UnsyncedPlaces::default(),
         waiting: Vec::new(),
         made: 0,
     };
@@ -160,8 +159,7 @@ struct Restorer<'a> {
     tree: &'a Tree<'a>,
     source: &'a Source<'a>,
     outcome: Outcome,
-    /// By device number, with some directory of that file system.
-    unsynced: BTreeMap<u64, (File, Unsynced)>,
+    unsynced: UnsyncedPlaces,
     /// New files that wait for their names: the path, the temporary place, the final place.
     waiting: Vec<(CoveredPath, Place, Place)>,
     /// How many temporary names were used.
@@ -390,35 +388,13 @@ impl<'a> Restorer<'a> {
 
     /// Notes that `file`, or else the directory that `place` is in, must be synced.
     fn unsynced(&mut self, place: &Place, file: Option<File>) -> io::Result<()> {
-        let parent = || {
-            let parent = place
-                .path
-                .parent()
-                .filter(|path| !path.as_os_str().is_empty());
-            Place::new(&place.dir, parent.unwrap_or(Path::new("."))).open()
-        };
-        let dev = Stat::of(&place.dir)?.dev;
-        let (_, unsynced) = match self.unsynced.entry(dev) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert((place.dir.try_clone()?, Unsynced::default()))
-            }
-        };
-        if unsynced.is_many() {
-            return Ok(());
-        }
-        unsynced.push(match file {
-            Some(file) => file,
-            None => parent()?,
-        })
+        self.unsynced.push(place, file)
     }
 
     fn settle(&mut self) {
-        for (dir, unsynced) in std::mem::take(&mut self.unsynced).into_values() {
-            if let Err(error) = unsynced.settle(&dir) {
-                let error = Error::failed("cannot make the restored files durable").because(error);
-                self.outcome.errors.push(error);
-            }
+        for error in self.unsynced.settle() {
+            let error = Error::failed("cannot make the restored files durable").because(error);
+            self.outcome.errors.push(error);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::compare::Trust;
 use super::copies::{Copies, Seal};
+use super::durable::settle_covered;
 use super::host::{Host, boot_id};
 use super::manifest::{Entry, FORMAT, Manifest, Node, new_id};
 use super::snapshot::{Taken, take};
@@ -222,7 +223,11 @@ impl<'l> Transaction<'l> {
 
     /// Keeps the files as they are and closes the change. Works without reading the snapshot, which
     /// may be damaged: it is not needed any more.
+    ///
+    /// The files are made durable first: after that nothing else has them.
     pub fn commit(self, host: &Host) -> Result<()> {
+        settle_covered(&Tree::now(&host.root, &host.scope)?)
+            .map_err(|error| error.hint("the change is still open"))?;
         let id = new_id();
         let gone = host.state.gone(&id);
         rename_durably(&self.dir, &gone).context(|| "cannot close the change")?;
