@@ -21,8 +21,9 @@ assets := $(target)/assets
 
 # All of the repository's shell scripts: those that say so in their first line.
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
+scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
-.PHONY: help build assets demo test check bench install uninstall clean
+.PHONY: help build assets demo test vm check bench install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -46,13 +47,18 @@ test: ## all tests; root, for those with namespaces
 	tests/setup test
 	$(CARGO) test --locked --all-targets
 	$(CARGO) test --locked --doc
+	tests/vm/run
 	@echo
 	@echo "make test: all tests passed"
+
+vm: ## those of them that boot a virtual machine; root
+	tests/setup test
+	tests/vm/run
 
 check: ## formatting, lints, shell scripts
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck $(scripts)
+	shellcheck $(filter-out tests/vm/tree tests/vm/cases,$(scripts))
 	@echo "make check: nothing found"
 
 bench: ## measure

@@ -16,6 +16,7 @@ cuts() {
     "mkfs.$type" -q "$disk" >/dev/null
     mkdir -p "$dir"
     : >"$dir/all"
+    count=$((count * ${NCF_VM_CUTS:-1}))
     while [ "$cut" -le "$count" ]; do
         # One in four hits the rollback at boot, if there is anything to roll back.
         when=loop
@@ -49,8 +50,3 @@ cuts() {
         "$(grep -c undone "$dir/all" || true) cuts left one open" >>"$report"
     expect "$type: after each of $count cuts all was as before or as after" [ "$bad" = 0 ]
 }
-
-factor=${NCF_VM_CUTS:-1}
-cuts ext4 $((30 * factor))
-cuts xfs $((6 * factor))
-cuts btrfs $((8 * factor))
