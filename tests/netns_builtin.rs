@@ -605,7 +605,7 @@ fn guests_taps_go_back_into_a_bridge_that_was_bounced() {
         assert_eq!(link_attribute("vnet0", "master"), json!("br0"));
         assert_eq!(link_attribute("vnet1", "master"), json!(null));
         assert_eq!(
-            bystanders.vanished(&bounced).unwrap(),
+            bystanders.suffered(&bounced).unwrap(),
             [name("guest2"), name("vnet2")]
         );
     });

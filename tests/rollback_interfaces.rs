@@ -334,3 +334,60 @@ fn a_rollback_at_boot_leaves_interfaces_alone() {
         scripted.assert_restored();
     });
 }
+
+#[test]
+fn what_was_applied_is_undone_though_the_files_were_put_back_by_hand() {
+    in_namespace(|| {
+        let scripted = Scripted::changed(LOG);
+        scripted.ncf(&["apply"]);
+        let _ = scripted.calls();
+        let host = &scripted.host;
+        for (name, content) in [
+            ("ifcfg-br0", "DEVICE=br0\nTYPE=Bridge\n"),
+            ("ifcfg-eth1", "DEVICE=eth1\nBRIDGE=br0\n"),
+            ("ifcfg-eth2", "DEVICE=eth2\n"),
+        ] {
+            host.write(name, content);
+        }
+        fs::remove_file(host.config().join("ifcfg-eth9")).unwrap();
+        let ran = scripted.ncf(&["change-rollback"]);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        let calls = scripted.calls();
+        let expected = [
+            "ifdown br0",
+            "ifdown eth1",
+            "ifdown eth2",
+            "ifdown eth9",
+            "ifup br0",
+            "ifup eth1",
+            "ifup eth2",
+        ];
+        let mut sorted = calls.clone();
+        sorted.sort();
+        assert_eq!(sorted, expected, "{calls:?}");
+    });
+}
+
+#[test]
+fn an_interface_that_did_not_come_up_is_brought_up_by_the_repeated_rollback() {
+    in_namespace(|| {
+        let scripted = Scripted::changed(FAIL);
+        let file = scripted.host.config().join("ifcfg-eth9");
+        let immutable = |flag: &str| {
+            let done = Command::new("chattr").arg(flag).arg(&file).status();
+            done.is_ok_and(|status| status.success())
+        };
+        assert!(
+            immutable("+i"),
+            "chattr +i does not work on {}",
+            file.display()
+        );
+        assert_eq!(scripted.ncf(&["change-rollback"]).status, Some(1));
+        assert!(immutable("-i"));
+        let _ = scripted.calls();
+        scripted.host.script("up", &format!("what=ifup\n{LOG}"));
+        assert_eq!(scripted.ncf(&["change-rollback"]).status, Some(0));
+        let calls = scripted.calls();
+        assert!(calls.contains(&"ifup eth1".to_owned()), "{calls:?}");
+    });
+}

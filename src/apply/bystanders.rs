@@ -91,10 +91,12 @@ impl Bystanders {
         report
     }
 
-    /// The links that are no more though nobody took them down: the caller may bring them up again.
-    pub fn vanished(&self, bounced: &BTreeSet<InterfaceName>) -> Result<Vec<InterfaceName>> {
+    /// The links that were not bounced and suffered from it: the caller may bring them up again. They are no
+    /// more, or they stand on one that was bounced, as a vlan does: the kernel takes such a link down with
+    /// the one below, and its routes do not come back with it.
+    pub fn suffered(&self, bounced: &BTreeSet<InterfaceName>) -> Result<Vec<InterfaceName>> {
         let after = Socket::open()?.links()?;
-        Ok(vanished(&self.before, &after, bounced))
+        Ok(suffered(&self.before, &after, bounced))
     }
 }
 
@@ -135,7 +137,7 @@ fn plan(
 }
 
 /// By name, not by index: one that was deleted and made anew has been brought up by somebody.
-fn vanished(
+fn suffered(
     before: &[Link],
     after: &[Link],
     bounced: &BTreeSet<InterfaceName>,
@@ -144,12 +146,27 @@ fn vanished(
         .iter()
         .filter(|was| !bounced.contains(&was.name))
         .filter(|was| {
-            !after
-                .iter()
-                .any(|link| link.name == was.name || link.index == was.index)
+            let same = |link: &Link| link.name == was.name || link.index == was.index;
+            !after.iter().any(same) || stands_on(was, before, bounced)
         })
         .map(|was| was.name.clone())
         .collect()
+}
+
+/// Whether a link stands, directly or not, on one that was bounced.
+fn stands_on(link: &Link, links: &[Link], bounced: &BTreeSet<InterfaceName>) -> bool {
+    let mut at = link;
+    // Each step goes down by one; a stack cannot be higher than there are links.
+    for _ in links {
+        let Some(below) = links.iter().find(|other| Some(other.index) == at.lower) else {
+            return false;
+        };
+        if bounced.contains(&below.name) {
+            return true;
+        }
+        at = below;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -213,11 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn a_vlan_that_went_with_its_bond_has_vanished() {
+    fn a_vlan_that_went_with_its_bond_has_suffered() {
         let before = [link(2, "bond0"), link(3, "bond0.5"), link(4, "eth0")];
         let after = [link(8, "bond0"), link(4, "lan0")];
         assert_eq!(
-            vanished(&before, &after, &names(&["bond0"])),
+            suffered(&before, &after, &names(&["bond0"])),
             [name("bond0.5")]
         );
     }

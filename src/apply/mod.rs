@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod bystanders;
 pub mod desired;
+pub mod missing;
 pub mod none;
 pub mod schedule;
 pub mod system;
@@ -30,6 +31,11 @@ pub struct Target {
 pub trait Applier: Sync {
     /// `system`, `builtin` or `none`.
     fn name(&self) -> &'static str;
+
+    /// Whether it does nothing, so that interfaces are left to the operator.
+    fn is_idle(&self) -> bool {
+        false
+    }
 
     /// Whether [`Target::desired`] must be there for [`Applier::up`].
     fn needs_desired(&self) -> bool;

@@ -12,6 +12,10 @@ impl Applier for NoApplier {
         "none"
     }
 
+    fn is_idle(&self) -> bool {
+        true
+    }
+
     fn needs_desired(&self) -> bool {
         false
     }

@@ -10,10 +10,11 @@ use super::manifest::Device;
 use super::plan::{Bounces, View};
 use super::transaction::{Snapshot, Transaction};
 use super::tree::Tree;
-use crate::apply::Target;
+use crate::apply::builtin::Builtin;
 use crate::apply::bystanders::{Bystanders, Membership};
 use crate::apply::desired::{Desired, LinkKind};
 use crate::apply::schedule::{self, Step, StepReport, Verb};
+use crate::apply::{Applier, Target};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
 use crate::iface::order::{down_after, up_after, up_order};
@@ -86,6 +87,8 @@ pub struct Prepared<'a> {
     up: Vec<Step>,
     first: usize,
     bounced: BTreeSet<InterfaceName>,
+    /// Those that are to go down and that the present files do not configure.
+    without_file: BTreeSet<InterfaceName>,
     bystanders: Option<Result<Bystanders>>,
 }
 
@@ -94,26 +97,66 @@ pub struct Prepared<'a> {
 pub struct Mended {
     /// Ports put back into a bridge that was made anew.
     pub put_back: Vec<Membership>,
-    /// Interfaces brought up because their device vanished with one below it.
+    /// Interfaces brought up because one below them was bounced.
     pub revived: Vec<StepReport>,
     /// What could not be set right.
     pub errors: Vec<Error>,
 }
 
+/// The applier, for taking down: the host's `ifdown` needs the interface's file, and where that is gone the
+/// kernel is asked without it.
+struct TakingDown<'a> {
+    applier: &'a dyn Applier,
+    without_file: &'a BTreeSet<InterfaceName>,
+}
+
+impl Applier for TakingDown<'_> {
+    fn name(&self) -> &'static str {
+        self.applier.name()
+    }
+
+    fn needs_desired(&self) -> bool {
+        self.applier.needs_desired()
+    }
+
+    fn parallel(&self) -> usize {
+        self.applier.parallel()
+    }
+
+    fn check(&self, target: &Target) -> Result<()> {
+        self.applier.check(target)
+    }
+
+    fn down(&self, target: &Target) -> Result<()> {
+        match self.applier.down(target) {
+            Err(_) if self.without_file.contains(&target.name) => Builtin.down(target),
+            done => done,
+        }
+    }
+
+    fn up(&self, target: &Target) -> Result<()> {
+        self.applier.up(target)
+    }
+}
+
 /// Works out every step and checks, before anything is touched, that all that must come up can.
+///
+/// `present` are the interfaces that the files now configure: those of the one side or of the other.
 pub fn prepare<'a>(
     host: &'a Host,
     bounces: &Bounces,
     from: Side<'_>,
     to: Side<'_>,
+    present: &View,
 ) -> Result<Prepared<'a>> {
     let applier = host.applier.as_ref();
+    let gone = |name: &&InterfaceName| !present.configured.contains(*name);
+    let without_file: BTreeSet<_> = bounces.down.iter().filter(gone).cloned().collect();
     let mut down = Vec::new();
     for name in &bounces.down {
         // A configuration that is going away may be beyond understanding: that is no reason to keep it.
-        let desired = applier
-            .needs_desired()
-            .then(|| host.backend.desired(name, from.files).ok());
+        let needed = applier.needs_desired() || without_file.contains(name);
+        let desired = needed.then(|| host.backend.desired(name, from.files).ok());
         down.push(Target {
             name: name.clone(),
             desired: desired.flatten(),
@@ -134,7 +177,7 @@ pub fn prepare<'a>(
             .context(|| format!("{} could not be brought up", target.name))?;
     }
     let all: BTreeSet<_> = bounces.down.iter().chain(&bounces.up).cloned().collect();
-    let none = applier.name() == "none" || all.is_empty();
+    let none = applier.is_idle() || all.is_empty();
     let bystanders = (!none).then(Bystanders::capture);
     Ok(Prepared {
         host,
@@ -142,6 +185,7 @@ pub fn prepare<'a>(
         up: steps(up, up_after(&bounces.up, &to.view.dependencies)),
         first: bounces.first,
         bounced: all,
+        without_file,
         bystanders,
     })
 }
@@ -149,8 +193,12 @@ pub fn prepare<'a>(
 impl Prepared<'_> {
     /// Takes down what is to go down.
     pub fn down(&self, watch: Watch<'_>) -> Vec<StepReport> {
+        let applier = TakingDown {
+            applier: self.host.applier.as_ref(),
+            without_file: &self.without_file,
+        };
         let watch = &mut |step: &StepReport| watch(Progress::Ended(step));
-        schedule::run(self.host.applier.as_ref(), Verb::Down, &self.down, 0, watch)
+        schedule::run(&applier, Verb::Down, &self.down, 0, watch)
     }
 
     /// Brings up what is to come up.
@@ -165,13 +213,8 @@ impl Prepared<'_> {
         )
     }
 
-    /// What `down` takes down.
-    pub fn down_targets(&self) -> impl Iterator<Item = &Target> {
-        self.down.iter().map(|step| &step.target)
-    }
-
     /// Sets right what the bounces did to others: guests' taps and untouched ports go back into a bridge
-    /// that was made anew, and a vlan whose device vanished with the one below is brought up.
+    /// that was made anew, and a vlan above a bounced device is brought up again.
     pub fn mend(&mut self, to: Side<'_>, watch: Watch<'_>) -> Mended {
         let mut mended = Mended::default();
         let bystanders = match self.bystanders.take() {
@@ -193,9 +236,18 @@ impl Prepared<'_> {
         let report = bystanders.put_back(&self.bounced, &keep_out);
         mended.put_back = report.put_back;
         mended.errors = report.errors;
-        match bystanders.vanished(&self.bounced) {
-            Ok(vanished) => {
-                let names = backend.configured(&vanished.into_iter().collect(), to.files);
+        mended
+            .errors
+            .extend(report.left_out.into_iter().map(|port| {
+                let message = format!(
+                    "{} was a port of {}, which is no more",
+                    port.port, port.bridge
+                );
+                Error::failed(message)
+            }));
+        match bystanders.suffered(&self.bounced) {
+            Ok(suffered) => {
+                let names = backend.configured(&suffered.into_iter().collect(), to.files);
                 mended.revived = self.revive(&names, to.files, watch, &mut mended.errors);
             }
             Err(error) => mended.errors.push(error),
@@ -286,15 +338,10 @@ impl Transaction<'_> {
         let difference = difference(host, &snapshot, snapshot.quick(), &Unfinished::default())?;
         let bounces = difference.apply_bounces();
         between(host, &snapshot, &difference, |now, before| {
-            let mut prepared = prepare(host, &bounces, before, now)?;
+            let mut prepared = prepare(host, &bounces, before, now, now.view)?;
+            super::applied::note(snapshot.dir(), bounces.down.iter().chain(&bounces.up))?;
             watch(Progress::Begins(&bounces));
             let mut interfaces = prepared.down(watch);
-            for (report, target) in interfaces.iter_mut().zip(prepared.down_targets()) {
-                // ifdown needs the file, and that is gone; the kernel can be asked without it.
-                if report.result.is_err() && !now.view.configured.contains(&target.name) {
-                    report.result = take_off(host, target, before.files);
-                }
-            }
             interfaces.extend(prepared.up(watch));
             Ok(ApplyReport {
                 interfaces,
@@ -308,17 +355,7 @@ impl Transaction<'_> {
 pub fn plan_apply(host: &Host, snapshot: &Snapshot) -> Result<(Difference, Option<Error>)> {
     let difference = difference(host, snapshot, snapshot.quick(), &Unfinished::default())?;
     let refused = between(host, snapshot, &difference, |now, before| {
-        prepare(host, &difference.apply_bounces(), before, now).map(drop)
+        prepare(host, &difference.apply_bounces(), before, now, now.view).map(drop)
     });
     Ok((difference, refused.err()))
-}
-
-fn take_off(host: &Host, target: &Target, files: &dyn Files) -> Result<()> {
-    use crate::apply::Applier as _;
-    let desired = host.backend.desired(&target.name, files).ok();
-    let target = Target {
-        name: target.name.clone(),
-        desired,
-    };
-    crate::apply::builtin::Builtin.down(&target)
 }

@@ -77,8 +77,8 @@ const RACY: i64 = 2;
 
 /// Compares what `wanted` says with what is there now.
 ///
-/// `covered` are the paths that exist and would be in a snapshot taken now. A file that cannot be read counts
-/// as modified. Fails only where directories cannot be looked into.
+/// `covered` are the paths that exist and would be in a snapshot taken now. What cannot be looked at or read
+/// counts as modified.
 pub fn compare(
     tree: &Tree<'_>,
     wanted: &[Entry],
@@ -100,7 +100,7 @@ pub fn compare(
         look(tree, entry, *earlier, trust)
     });
     for (entry, looked) in wanted.iter().zip(looked) {
-        let (now, kind) = looked?;
+        let (now, kind) = looked;
         present.extend(now.map(|now| (&entry.path, now)));
         found.unchanged.push(now.filter(|_| kind.is_none()));
         let path = entry.path.clone();
@@ -144,15 +144,17 @@ fn look(
     entry: &Entry,
     earlier: Option<Stat>,
     trust: Trust<'_>,
-) -> Result<(Option<Stat>, Option<ChangeKind>)> {
-    let Some((place, stat)) = stat(tree, &entry.path)? else {
-        let kind = (entry.node != Node::Absent).then_some(ChangeKind::Removed);
-        return Ok((None, kind));
-    };
-    if earlier == Some(stat) {
-        return Ok((Some(stat), None));
+) -> (Option<Stat>, Option<ChangeKind>) {
+    match stat(tree, &entry.path) {
+        Ok(Some((_, stat))) if earlier == Some(stat) => (Some(stat), None),
+        Ok(Some((place, stat))) => (Some(stat), differs(tree, entry, &place, &stat, trust)),
+        Ok(None) => (
+            None,
+            (entry.node != Node::Absent).then_some(ChangeKind::Removed),
+        ),
+        // It is not as it was. That it cannot be restored either is found, and said, in trying.
+        Err(_) => (None, Some(ChangeKind::Modified)),
     }
-    Ok((Some(stat), differs(&entry.node, &place, &stat, trust)))
 }
 
 /// What differs from the manifest's snapshot now.
@@ -160,7 +162,13 @@ pub fn since(tree: &Tree<'_>, manifest: &Manifest, trust: Trust<'_>) -> Result<C
     compare(tree, &manifest.entries, &tree.covered()?, trust)
 }
 
-fn differs(node: &Node, place: &Place, stat: &Stat, trust: Trust<'_>) -> Option<ChangeKind> {
+fn differs(
+    tree: &Tree<'_>,
+    Entry { path, node }: &Entry,
+    place: &Place,
+    stat: &Stat,
+    trust: Trust<'_>,
+) -> Option<ChangeKind> {
     match (node, stat.kind) {
         (Node::Absent, _) => Some(ChangeKind::Added),
         (Node::File(file), Kind::File) => {
@@ -172,6 +180,10 @@ fn differs(node: &Node, place: &Place, stat: &Stat, trust: Trust<'_>) -> Option<
         (Node::Symlink(link), Kind::Symlink) => {
             let target = nix::fcntl::readlinkat(&*place.dir, &place.path);
             if target.ok().as_deref() != Some(link.target.as_os_str()) {
+                return Some(ChangeKind::Modified);
+            }
+            // A link on the way may lead elsewhere now.
+            if tree.resolve_link(path, &link.target).ok() != Some(link.resolves.clone()) {
                 return Some(ChangeKind::Modified);
             }
             let meta = place.symlink_xattrs().map(|xattrs| stat.meta(xattrs));
@@ -205,6 +217,27 @@ fn file_differs(file: &FileNode, place: &Place, stat: &Stat) -> io::Result<Optio
     }
     let same = stat.meta(xattrs(&open)?) == file.meta;
     Ok((!same).then_some(ChangeKind::Metadata))
+}
+
+/// Whether a file differs from its entry only by security labels that it has too much. A security module may
+/// insist on them, and no restore can take them off.
+pub fn is_only_labelled(tree: &Tree<'_>, entry: &Entry) -> bool {
+    let (Node::File(FileNode { meta, .. }) | Node::Directory(meta)) = &entry.node else {
+        return false;
+    };
+    let present = || {
+        let (place, stat) = stat(tree, &entry.path).ok()??;
+        let mut xattrs = xattrs(&place.open().ok()?).ok()?;
+        xattrs.retain(|(name, _)| {
+            let label = name.as_encoded_bytes().starts_with(b"security.");
+            !label || meta.xattrs.iter().any(|(wanted, _)| wanted == name)
+        });
+        Some(Meta {
+            mtime: meta.mtime,
+            ..stat.meta(xattrs)
+        })
+    };
+    present().as_ref() == Some(meta)
 }
 
 /// Whether the kernel's own record says that nothing was done to the file.

@@ -64,11 +64,7 @@ pub enum Body {
 
 /// Both versions of every changed path: the snapshot's and the present one.
 pub fn since(host: &Host, snapshot: &Snapshot, changes: &[FileChange]) -> Result<Vec<Pair>> {
-    let tree = Tree::at(
-        &host.root,
-        &snapshot.manifest.scope,
-        &snapshot.manifest.config_dir,
-    )?;
+    let tree = Tree::of(&host.root, &snapshot.manifest)?;
     let copies = snapshot.copies();
     let pair = |change: &FileChange| {
         let path = &change.change.path;
@@ -95,7 +91,7 @@ pub fn archived(host: &Host, archived: &Archived) -> Result<Vec<Pair>> {
         return Ok(Vec::new());
     };
     let manifest = &archived.snapshot.manifest;
-    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
+    let tree = Tree::of(&host.root, manifest)?;
     let (before_copies, after_copies) = (archived.snapshot.copies(), archived.discarded_copies());
     let pair = |(before, after): (Option<&Entry>, &Entry)| {
         let path = &after.path;

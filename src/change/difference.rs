@@ -28,6 +28,8 @@ pub struct Difference {
     /// The interface that carries the operator's session, or carried it when the change began, and
     /// after it those that it rests on.
     pub operator_path: Vec<InterfaceName>,
+    /// What an apply has taken down or brought up since the change began.
+    pub applied: BTreeSet<InterfaceName>,
     /// What was at the path of each of the snapshot's entries, in order, where it did not differ.
     pub unchanged: Vec<Option<Stat>>,
 }
@@ -40,7 +42,7 @@ pub fn difference(
     unfinished: &Unfinished,
 ) -> Result<Difference> {
     let manifest = &snapshot.manifest;
-    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
+    let tree = Tree::of(&host.root, manifest)?;
     let found = since(&tree, manifest, trust)?;
     // The backend reads files that a snapshot from netcf does not have.
     let tree = Tree::at(&host.root, &host.scope, &manifest.config_dir)?;
@@ -85,7 +87,10 @@ fn explain(
             operator_path.push(name.clone());
         }
     }
-    let touched = touched(&changes);
+    // Without it a change that was undone by hand may stay in force; that is no reason to do nothing.
+    let applied = super::applied::read(snapshot.dir()).unwrap_or_default();
+    let mut touched = touched(&changes);
+    touched.extend(applied.iter().cloned());
     let before = view(host, touched.union(&unfinished.up), saved);
     let now = view(host, touched.union(&unfinished.down), &present);
     Difference {
@@ -93,6 +98,7 @@ fn explain(
         before,
         now,
         operator_path,
+        applied,
         unchanged,
     }
 }
@@ -128,12 +134,23 @@ fn view<'n>(
 impl Difference {
     /// The bounces of a rollback.
     pub fn rollback_bounces(&self) -> Bounces {
-        bounces(&self.now, &self.before, &self.operator_path)
+        bounces(&self.running(&self.now), &self.before, &self.operator_path)
     }
 
     /// The bounces that make the changed files the running state.
     pub fn apply_bounces(&self) -> Bounces {
-        bounces(&self.before, &self.now, &self.operator_path)
+        bounces(&self.running(&self.before), &self.now, &self.operator_path)
+    }
+
+    /// The interfaces of a view, and those that were applied and may run though no file is left for them.
+    fn running(&self, view: &View) -> View {
+        let mut running = view.clone();
+        let orphans = self
+            .applied
+            .iter()
+            .filter(|name| !self.before.configured.contains(*name));
+        running.configured.extend(orphans.cloned());
+        running
     }
 
     /// The operator's interface, where the change is about it or about what it rests on.

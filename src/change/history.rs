@@ -6,7 +6,7 @@ use std::path::Path;
 use super::compare::{Change, Trust, compare};
 use super::copies::Copies;
 use super::host::Host;
-use super::manifest::{Discarded, Entry, Node, is_id};
+use super::manifest::{CoveredPath, Discarded, Entry, Node, is_id};
 use super::restore::{Outcome, Source, restore};
 use super::transaction::{Snapshot, Transaction, make_private_dir};
 use super::tree::Tree;
@@ -143,13 +143,49 @@ fn is_archive_name(name: &str) -> bool {
 /// Puts back what a rollback had discarded: only the files, for the interfaces are the operator's
 /// to apply. The open change guards it.
 ///
-/// Fails with nothing changed where the archived copies are damaged.
+/// Fails with nothing changed where [`check`] does, or where the open change does not cover all of it.
 pub fn put_back(
     host: &Host,
-    _transaction: &Transaction<'_>,
+    transaction: &Transaction<'_>,
     archived: &Archived,
     _unbroken: &SignalGuard,
 ) -> Result<(Vec<Change>, Outcome)> {
+    let discarded = check(archived)?;
+    let copies = archived.discarded_copies();
+    let guard = transaction.snapshot()?.manifest;
+    let manifest = &archived.snapshot.manifest;
+    let tree = Tree::of(&host.root, manifest)?;
+    let covered = Tree::of(&host.root, &guard)?.covered()?;
+    let is_guarded = |path: &CoveredPath| {
+        if path.is_config() {
+            return guard.config_dir == manifest.config_dir;
+        }
+        guard.entry(path).is_some()
+            || covered.contains(path)
+            || guard.scope.files.iter().any(|file| file == path.as_path())
+    };
+    if let Some(entry) = discarded
+        .entries
+        .iter()
+        .find(|entry| !is_guarded(&entry.path))
+    {
+        let path = entry.path.display();
+        let error = format!("the open change does not cover {path}, so it could not be undone");
+        return Err(Error::failed(error).hint("'include' in ncf.conf makes a change cover it"));
+    }
+    let none = BTreeSet::new();
+    let changes = compare(&tree, &discarded.entries, &none, Trust::Nothing)?.changes;
+    let source = Source {
+        wanted: &discarded.entries,
+        copies: &copies,
+        id: &manifest.id,
+    };
+    let outcome = restore(&tree, &source, &changes);
+    Ok((changes, outcome))
+}
+
+/// Whether what a rollback discarded can be put back: it was kept, and the copies are sound.
+pub fn check(archived: &Archived) -> Result<&Discarded> {
     let Some(discarded) = &archived.discarded else {
         return Err(Error::failed(format!(
             "nothing was kept of change {}",
@@ -166,17 +202,7 @@ pub fn put_back(
     }
     let copies = archived.discarded_copies();
     super::transaction::verify(&discarded.entries, &copies, &discarded.copies)?;
-    let manifest = &archived.snapshot.manifest;
-    let tree = Tree::at(&host.root, &manifest.scope, &manifest.config_dir)?;
-    let none = BTreeSet::new();
-    let changes = compare(&tree, &discarded.entries, &none, Trust::Nothing)?.changes;
-    let source = Source {
-        wanted: &discarded.entries,
-        copies: &copies,
-        id: &manifest.id,
-    };
-    let outcome = restore(&tree, &source, &changes);
-    Ok((changes, outcome))
+    Ok(discarded)
 }
 
 /// Every path that an archived change was about, with what was there before and what was discarded.

@@ -34,7 +34,7 @@ pub struct Host {
 impl Host {
     /// Whether the interfaces of the running system are those that the configuration is about.
     fn has_interfaces(&self) -> bool {
-        self.root.is_host() || self.applier.name() != "none"
+        self.root.is_host() || !self.applier.is_idle()
     }
 
     /// What the kernel has now for each device that exists by itself: not for a bridge, whose address

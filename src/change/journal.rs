@@ -42,7 +42,7 @@ struct Plan {
 enum Ended {
     /// This interface was taken down, or could not be.
     Down(InterfaceName),
-    /// This interface was brought up, or could not be.
+    /// This interface was brought up.
     Up(InterfaceName),
 }
 
@@ -93,8 +93,12 @@ impl Journal {
         }
     }
 
-    /// Notes that a step ended. A step that is not noted is done again, which does no harm.
+    /// Notes that a step ended. One that is not noted is done again, which does no harm; so an interface that
+    /// did not come up is not noted.
     pub fn note(&mut self, report: &StepReport) {
+        if report.verb == Verb::Up && report.result.is_err() {
+            return;
+        }
         let name = report.name.clone();
         let ended = match report.verb {
             Verb::Down => Ended::Down(name),

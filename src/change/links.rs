@@ -106,7 +106,9 @@ impl<'a> Links<'a> {
         let Some(now) = change.now.filter(|now| now.kind == Kind::File) else {
             return Method::Replace;
         };
-        if self.has_strangers(&now, group) {
+        // A name that was alone and is not any more has been linked to or from elsewhere.
+        let elsewhere = now.nlink > 1 && (file.nlink == 1 || now.ino != file.ino);
+        if elsewhere || self.has_strangers(&now, group) {
             Method::Replace
         } else if change.kind == ChangeKind::Metadata {
             Method::Metadata

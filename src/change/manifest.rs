@@ -5,6 +5,7 @@
 //! [`Manifest`] whose values can be used without looking at them again.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -219,6 +220,9 @@ pub struct Manifest {
     pub devices: Vec<Device>,
     /// The configuration directory with all links resolved, from the root.
     pub config_dir: PathBuf,
+    /// Where directories elsewhere were that were not where they seem, from the root, links resolved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parents: BTreeMap<PathBuf, PathBuf>,
     /// What it covers.
     pub scope: Scope,
     /// Whether it was made of netcf's snapshot, which knows fewer files.

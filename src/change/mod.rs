@@ -14,6 +14,7 @@
 //! that depends on) it asks a [`Backend`](crate::iface::backend::Backend), and what an interface's
 //! state is, an [`Applier`](crate::apply::Applier).
 
+pub mod applied;
 pub mod boot_hook;
 pub mod bounce;
 pub mod compare;

@@ -138,6 +138,7 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         operator_path: host.operator_path(),
         devices: host.devices(),
         config_dir: tree.config_dir().to_owned(),
+        parents: tree.parents(entries.iter().map(|entry| &entry.path)),
         scope,
         from_netcf: true,
         copies: taken.copies,

@@ -31,7 +31,7 @@ impl FileChange {
 }
 
 /// How interfaces stand in one set of files.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct View {
     /// Those of the touched interfaces that have a configuration.
     pub configured: BTreeSet<InterfaceName>,

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::bounce::{Mended, Prepared, Progress, Side, Watch, between, prepare};
-use super::compare::{ChangeKind, Trust};
+use super::compare::{Change, ChangeKind, Trust, is_only_labelled};
 use super::difference::{Difference, difference};
 use super::history::close_into_archive;
 use super::host::{Host, boot_id};
@@ -102,7 +102,7 @@ fn prepare_rollback<'h>(
     now: Side<'_>,
     before: Side<'_>,
 ) -> Result<Prepared<'h>> {
-    prepare(host, bounces, now, before).map_err(|error| {
+    prepare(host, bounces, now, before, now.view).map_err(|error| {
         if error.hints().is_empty() {
             error.hint("'--applier none' restores the files alone and bounces nothing")
         } else {
@@ -160,10 +160,10 @@ impl Run<'_, '_> {
     fn go(self, mut warnings: Vec<Error>, watch: Watch<'_>) -> Result<RollbackReport> {
         let manifest = &self.snapshot.manifest;
         let wanted = self.difference.rollback_bounces();
-        let by_hand = self.host.applier.name() == "none" && self.bounce == Bounce::Changed;
+        let by_hand = self.host.applier.is_idle() && self.bounce == Bounce::Changed;
         let not_bounced = (by_hand && wanted != Bounces::default()).then(|| wanted.clone());
         let bounces = match self.bounce {
-            Bounce::Changed if !by_hand => wanted,
+            Bounce::Changed if !by_hand => wanted.clone(),
             _ => Bounces::default(),
         };
         let done = between(self.host, self.snapshot, &self.difference, |now, before| {
@@ -172,7 +172,8 @@ impl Run<'_, '_> {
                 let what = "what is discarded is not kept in the archive";
                 warnings.push(Error::failed(what).because(error));
             }
-            let mut journal = self.begin_journal(&bounces, &mut warnings);
+            // All that is to be done, also by hand or by a later run with another applier.
+            let mut journal = self.begin_journal(&wanted, &mut warnings);
             watch(Progress::Begins(&bounces));
             let (interfaces, outcome) = self.change(&prepared, &mut journal, watch)?;
             Ok((interfaces, outcome, prepared.mend(before, watch)))
@@ -191,8 +192,10 @@ impl Run<'_, '_> {
             archive: None,
         };
         self.verify(&mut report);
-        if report.is_restored() {
-            self.close(&mut report)?;
+        if report.is_restored()
+            && let Err(error) = self.close(&mut report)
+        {
+            report.errors.push(error);
         }
         Ok(report)
     }
@@ -200,7 +203,7 @@ impl Run<'_, '_> {
     /// The covered places, as the snapshot has them.
     fn tree(&self) -> Result<Tree<'_>> {
         let manifest = &self.snapshot.manifest;
-        Tree::at(&self.host.root, &manifest.scope, &manifest.config_dir)
+        Tree::of(&self.host.root, manifest)
     }
 
     fn begin_journal(&self, bounces: &Bounces, warnings: &mut Vec<Error>) -> Journal {
@@ -246,13 +249,20 @@ impl Run<'_, '_> {
         Ok((interfaces, outcome))
     }
 
-    /// Copies what the rollback replaces into the transaction, once: an earlier run's copies are those
-    /// of the state that the operator left.
+    /// Copies what the rollback replaces into the transaction. A repeated run keeps what differs then beside what
+    /// the first has kept: the operator may have edited in between.
     fn keep_discarded(&self) -> Result<()> {
-        let discarded = self.snapshot.dir().join("discarded");
-        if discarded.exists() || self.difference.changes.is_empty() {
+        if self.difference.changes.is_empty() {
             return Ok(());
         }
+        let number = |run: u32| match run {
+            1 => "discarded".to_owned(),
+            run => format!("discarded-{run}"),
+        };
+        let mut names = (1..).map(|run| self.snapshot.dir().join(number(run)));
+        let Some(discarded) = names.find(|path| !path.exists()) else {
+            return Ok(());
+        };
         let staging = self.snapshot.dir().join("discarded.new");
         let failed = || format!("cannot write {}", staging.display());
         // What an earlier run left half-made.
@@ -291,28 +301,52 @@ impl Run<'_, '_> {
 
     /// Compares once more; what still differs is an error.
     fn verify(&self, report: &mut RollbackReport) {
+        let differing = match self.still_differing() {
+            Ok(differing) => differing,
+            Err(error) => return report.errors.push(error),
+        };
+        let (labelled, differing): (Vec<_>, Vec<_>) = differing
+            .into_iter()
+            .partition(|(_, only_labelled)| *only_labelled);
+        let names = |paths: Vec<(String, bool)>| {
+            paths
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        if !labelled.is_empty() {
+            let what = format!(
+                "restored, but with a security label that stays: {}",
+                names(labelled)
+            );
+            report.warnings.push(Error::failed(what));
+        }
+        if !differing.is_empty() && report.errors.is_empty() {
+            let what = format!("still not as in the snapshot: {}", names(differing));
+            let hint = "see what keeps them from it or writes them, and roll back again";
+            report.errors.push(Error::failed(what).hint(hint));
+        }
+    }
+
+    /// The paths that differ after all, each with whether only a label does.
+    fn still_differing(&self) -> Result<Vec<(String, bool)>> {
         let manifest = &self.snapshot.manifest;
+        let tree = self.tree()?;
         // What did not differ was read a moment ago. What was restored is read again.
         let trust = Trust::Earlier(&self.difference.unchanged);
-        let again = self.tree().and_then(|tree| {
-            let differing = super::compare::since(&tree, manifest, trust)?.changes;
-            let differing = differing
-                .into_iter()
-                .filter(|change| !is_left_directory(change));
-            Ok(differing
-                .map(|change| tree.display(&change.path))
-                .collect::<Vec<_>>())
-        });
-        match again {
-            Ok(differing) if !differing.is_empty() && report.errors.is_empty() => {
-                let what = format!("still not as in the snapshot: {}", differing.join(", "));
-                report.errors.push(
-                    Error::failed(what).hint("something else may be writing them; roll back again"),
-                );
-            }
-            Ok(_) => {}
-            Err(error) => report.errors.push(error),
-        }
+        let differing = super::compare::since(&tree, manifest, trust)?.changes;
+        let named = |change: Change| {
+            let entry = manifest.entry(&change.path);
+            let only_labelled = change.kind == ChangeKind::Metadata
+                && entry.is_some_and(|entry| is_only_labelled(&tree, entry));
+            (tree.display(&change.path), only_labelled)
+        };
+        Ok(differing
+            .into_iter()
+            .filter(|change| !is_left_directory(change))
+            .map(named)
+            .collect())
     }
 
     fn close(&self, report: &mut RollbackReport) -> Result<()> {
@@ -335,7 +369,7 @@ impl Run<'_, '_> {
 }
 
 /// A new directory that other things have been put into stays.
-fn is_left_directory(change: &super::compare::Change) -> bool {
+fn is_left_directory(change: &Change) -> bool {
     let directory = change
         .now
         .is_some_and(|now| now.kind == crate::sys::node::Kind::Directory);

@@ -233,7 +233,7 @@ impl<'a> Copier<'a> {
 
     fn link(&mut self, path: &CoveredPath, place: &Place, stat: Stat) -> io::Result<Node> {
         let target = PathBuf::from(readlinkat(&*place.dir, &place.path)?);
-        let resolves = self.resolve(path, &target)?;
+        let resolves = self.tree.resolve_link(path, &target)?;
         let meta = stat.meta(place.symlink_xattrs()?);
         if let Some(writer) = &mut self.writer {
             writer.add_link(&self.names.join(path.as_path()), &meta, &target)?;
@@ -243,39 +243,6 @@ impl<'a> Copier<'a> {
             target,
             resolves,
         }))
-    }
-
-    /// The covered path that a link's target is, where that is a file or nothing.
-    fn resolve(&self, path: &CoveredPath, target: &Path) -> io::Result<Option<CoveredPath>> {
-        let base = if path.is_config() {
-            self.tree.config_dir()
-        } else {
-            Path::new("/")
-        };
-        let dir = base.join(path.as_path());
-        let full = dir.parent().unwrap_or(base).join(target);
-        let root = self.tree.root();
-        let resolved = match root.resolve(&full) {
-            Err(error) if is_absent(&error) => root.resolve_parent(&full).ok(),
-            resolved => resolved.ok(),
-        };
-        let Some(resolved) = resolved else {
-            return Ok(None);
-        };
-        let resolved = match resolved.strip_prefix(self.tree.config_dir()) {
-            Ok(inside) => CoveredPath::new(inside.to_owned()),
-            Err(_) => CoveredPath::new(resolved),
-        };
-        let Some(resolved) = resolved else {
-            return Ok(None);
-        };
-        let stat = match self.tree.place(&resolved)? {
-            Some(place) => place.stat()?,
-            None => return Ok(None),
-        };
-        Ok(stat
-            .is_none_or(|stat| stat.kind == Kind::File)
-            .then_some(resolved))
     }
 
     fn finish(self, into: &Path) -> Result<Taken> {

@@ -1,5 +1,6 @@
 //! An open change: begun, and then committed or rolled back.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -187,6 +188,7 @@ impl<'l> Transaction<'l> {
             operator_path: host.operator_path(),
             devices: host.devices(),
             config_dir: tree.config_dir().to_owned(),
+            parents: BTreeMap::new(),
             scope: host.scope.clone(),
             from_netcf: false,
             copies: Seal::default(),
@@ -298,6 +300,7 @@ fn fill(tree: &Tree<'_>, manifest: Manifest, staging: &Path) -> Result<Manifest>
         mut unsynced,
     } = take(tree, &staging.join("files"))?;
     let manifest = Manifest {
+        parents: tree.parents(entries.iter().map(|entry| &entry.path)),
         copies,
         entries,
         ..manifest

@@ -1,6 +1,6 @@
 //! The covered files where they lie: finding them, and reaching one safely.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
-use super::manifest::CoveredPath;
+use super::manifest::{CoveredPath, Manifest};
 use crate::error::{Context, Result};
 use crate::iface::backend::Scope;
 use crate::sys::node::{Kind, Place, Stat};
@@ -31,6 +31,8 @@ pub struct Tree<'a> {
     config: Option<Arc<File>>,
     /// The directory that the configuration directory is in.
     above: Option<Arc<File>>,
+    /// Where directories elsewhere were, by their usual names, if that is known: `None` while a snapshot is taken.
+    parents: Option<&'a BTreeMap<PathBuf, PathBuf>>,
     /// The directory of the last path elsewhere. Places may be kept by the thousand, and neighbours share it.
     elsewhere: Mutex<Option<Arc<File>>>,
 }
@@ -66,8 +68,35 @@ impl<'a> Tree<'a> {
             config_host,
             config,
             above,
+            parents: None,
             elsewhere: Mutex::new(None),
         })
+    }
+
+    /// The tree of a snapshot: where a directory has become a link to another, what was in it is gone,
+    /// whatever there is in the other.
+    pub fn of(root: &'a Root, manifest: &'a Manifest) -> Result<Self> {
+        let tree = Self::at(root, &manifest.scope, &manifest.config_dir)?;
+        Ok(Self {
+            parents: Some(&manifest.parents),
+            ..tree
+        })
+    }
+
+    /// Where the directories are that `paths` elsewhere lie in, for those that are not where they seem.
+    pub fn parents<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p CoveredPath>,
+    ) -> BTreeMap<PathBuf, PathBuf> {
+        let elsewhere = paths.filter(|path| !path.is_config());
+        let parents: BTreeSet<_> = elsewhere
+            .filter_map(|path| path.as_path().parent())
+            .collect();
+        let resolved = parents.into_iter().filter_map(|parent| {
+            let resolved = self.root.resolve(parent).ok()?;
+            (resolved != parent).then(|| (parent.to_owned(), resolved))
+        });
+        resolved.collect()
     }
 
     /// The configuration directory from the root, all links resolved.
@@ -92,7 +121,11 @@ impl<'a> Tree<'a> {
 
     /// Looks for the configuration directory again, after it was made or moved.
     pub fn reopened(&self) -> Result<Self> {
-        Self::at(self.root, self.scope, &self.config_dir)
+        let tree = Self::at(self.root, self.scope, &self.config_dir)?;
+        Ok(Self {
+            parents: self.parents,
+            ..tree
+        })
     }
 
     /// Where `path` is to be found; `None` where the directory that it would be in is not there.
@@ -111,6 +144,13 @@ impl<'a> Tree<'a> {
         }
         let parent = path.as_path().parent().unwrap_or(Path::new("/"));
         let name = path.as_path().file_name().unwrap_or_default();
+        if let Some(parents) = self.parents {
+            let expected = parents.get(parent).map_or(parent, PathBuf::as_path);
+            match self.root.resolve(parent) {
+                Ok(resolved) if resolved != expected => return Ok(None),
+                _ => {}
+            }
+        }
         match self
             .root
             .resolve_on_host(parent)
@@ -137,6 +177,43 @@ impl<'a> Tree<'a> {
                 Ok(dir)
             }
         }
+    }
+
+    /// The covered path that a link's target is, where that is a file or nothing.
+    pub fn resolve_link(
+        &self,
+        path: &CoveredPath,
+        target: &Path,
+    ) -> io::Result<Option<CoveredPath>> {
+        let base = if path.is_config() {
+            self.config_dir()
+        } else {
+            Path::new("/")
+        };
+        let dir = base.join(path.as_path());
+        let full = dir.parent().unwrap_or(base).join(target);
+        let root = self.root;
+        let resolved = match root.resolve(&full) {
+            Err(error) if is_absent(&error) => root.resolve_parent(&full).ok(),
+            resolved => resolved.ok(),
+        };
+        let Some(resolved) = resolved else {
+            return Ok(None);
+        };
+        let resolved = match resolved.strip_prefix(self.config_dir()) {
+            Ok(inside) => CoveredPath::new(inside.to_owned()),
+            Err(_) => CoveredPath::new(resolved),
+        };
+        let Some(resolved) = resolved else {
+            return Ok(None);
+        };
+        let stat = match self.place(&resolved)? {
+            Some(place) => place.stat()?,
+            None => return Ok(None),
+        };
+        Ok(stat
+            .is_none_or(|stat| stat.kind == Kind::File)
+            .then_some(resolved))
     }
 
     /// A path for messages: as an administrator would type it.
@@ -230,13 +307,21 @@ impl<'a> Tree<'a> {
     /// The file, or the directory with all that is in it.
     fn walk_file(&self, file: &Path, found: &mut BTreeSet<CoveredPath>) -> Result<()> {
         let path = CoveredPath::new(file.to_owned());
-        let Some((path, _)) = path.map(|path| self.existing(path)).transpose()?.flatten() else {
+        let Some((path, stat)) = path.map(|path| self.existing(path)).transpose()?.flatten() else {
             return Ok(());
         };
-        let host = self.root.host_path(file);
+        let is_dir = stat.kind == Kind::Directory;
         found.insert(path);
+        if !is_dir {
+            return Ok(());
+        }
+        let failed = || format!("cannot list {}", file.display());
+        let host = self.root.resolve_on_host(file).context(failed)?;
         for entry in WalkDir::new(&host).min_depth(1) {
-            let Ok(entry) = entry else { continue };
+            let entry = match entry {
+                Err(error) if error.io_error().is_some_and(is_absent) => continue,
+                entry => entry.map_err(io::Error::from).context(failed)?,
+            };
             let inside = entry.path().strip_prefix(&host).unwrap_or(entry.path());
             found.extend(CoveredPath::new(file.join(inside)));
         }
@@ -254,7 +339,11 @@ impl<'a> Tree<'a> {
             return Ok(());
         };
         let failed = || format!("cannot list {}", parent.display());
-        for entry in std::fs::read_dir(host).context(failed)? {
+        let entries = match std::fs::read_dir(host) {
+            Err(error) if is_absent(&error) => return Ok(()),
+            entries => entries.context(failed)?,
+        };
+        for entry in entries {
             let name = entry.context(failed)?.file_name();
             if pattern.matches(&name.to_string_lossy()) {
                 self.walk_file(&parent.join(name), found)?;

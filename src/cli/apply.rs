@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let open = Transaction::open(host, &lock)?;
     let difference = plan(host, &open.snapshot()?)?;
     let bounces = difference.apply_bounces();
-    if host.applier.name() == "none" {
+    if host.applier.is_idle() {
         output.json(&Applied {
             interfaces: Vec::new(),
             put_back: Vec::new(),

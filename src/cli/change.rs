@@ -6,7 +6,7 @@ use super::Done;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::status::warn_operator;
-use super::view::{ActionView, ChangeView, StepView, count, mended_lines, names, op};
+use super::view::{ActionView, ChangeView, StepView, count, mended_lines, moved_aside, names, op};
 use crate::apply::schedule::StepReport;
 use crate::change::boot_hook;
 use crate::change::bounce::Progress;
@@ -201,7 +201,7 @@ impl DryRun<'_> {
         for action in &actions {
             output.print(action.line());
         }
-        if applier == "none" && actions.iter().any(ActionView::is_bounce) {
+        if host.applier.is_idle() && actions.iter().any(ActionView::is_bounce) {
             output.print("ifdown and ifup are left to you (applier: none).");
         }
         warn_operator(self.difference, output);
@@ -326,9 +326,7 @@ pub(super) fn print_report(report: &RollbackReport, output: &Output) -> Option<E
         output.say(line);
     }
     for name in &report.moved_aside {
-        output.say(format!(
-            "A directory stood where a file belongs; it is now called {name}."
-        ));
+        output.say(moved_aside(name));
     }
     if let Some(bounces) = &report.not_bounced {
         say_by_hand(bounces, output);

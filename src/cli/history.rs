@@ -6,7 +6,7 @@ use super::Done;
 use super::diff;
 use super::output::{Output, Tone};
 use super::setup::Session;
-use super::view::{WhoView, count};
+use super::view::{WhoView, count, moved_aside};
 use crate::change::content::{Pair, archived};
 use crate::change::history::{self, Archived};
 use crate::change::transaction::{Begin, Transaction};
@@ -196,6 +196,7 @@ fn show(which: &Which, session: &Session, output: &Output) -> Done {
 struct Restored {
     change: String,
     files: usize,
+    moved_aside: Vec<String>,
     errors: Vec<String>,
 }
 
@@ -204,6 +205,7 @@ fn restore(which: &Which, session: &Session, output: &Output) -> Done {
     let lock = host.state.lock("history restore")?;
     let found = history::find(host, &which.id)?;
     let id = &found.snapshot.manifest.id;
+    history::check(&found)?;
     let open = match Transaction::open(host, &lock) {
         Ok(open) => open,
         Err(error) if error.kind() == ErrorKind::State => {
@@ -221,8 +223,12 @@ fn restore(which: &Which, session: &Session, output: &Output) -> Done {
     output.json(&Restored {
         change,
         files: changes.len(),
+        moved_aside: outcome.moved_aside.clone(),
         errors,
     });
+    for name in &outcome.moved_aside {
+        output.say(moved_aside(name));
+    }
     for error in &outcome.errors {
         output.warn(error);
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Applier as Choice, Globals};
 use crate::apply::Applier;
 use crate::apply::builtin::Builtin;
+use crate::apply::missing::Missing;
 use crate::apply::none::NoApplier;
 use crate::apply::system::System;
 use crate::change::host::Host;
@@ -43,7 +44,7 @@ impl Session {
             Err(error) if bad == BadSettings::Ignore => (Conf::default(), Some(error)),
             Err(error) => return Err(error),
         };
-        let applier = applier(globals, &root, &conf)?;
+        let applier = applier(globals, &root, &conf);
         let state = StateDir::new(state_dir(globals, &root)?);
         let backend = NetworkScripts;
         let mut scope = backend.scope();
@@ -76,7 +77,7 @@ fn settings(globals: &Globals, root: &Root) -> Result<Conf> {
     conf::load(path)
 }
 
-fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Result<Box<dyn Applier>> {
+fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
     let choice = match globals.applier {
         Some(Choice::Auto) => ApplierChoice::Auto,
         Some(Choice::System) => ApplierChoice::System,
@@ -87,15 +88,18 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Result<Box<dyn Applie
         None => conf.apply.applier,
     };
     let path = std::env::var("PATH").unwrap_or_default();
-    Ok(match choice {
-        ApplierChoice::System => Box::new(System::configured(&conf.apply, &path)?),
+    match choice {
+        ApplierChoice::System => match System::configured(&conf.apply, &path) {
+            Ok(system) => Box::new(system),
+            Err(error) => Box::new(Missing::new("system", error)),
+        },
         ApplierChoice::Auto => match System::configured(&conf.apply, &path) {
             Ok(system) => Box::new(system),
             Err(_) => Box::new(Builtin),
         },
         ApplierChoice::Builtin => Box::new(Builtin),
         ApplierChoice::None => Box::new(NoApplier),
-    })
+    }
 }
 
 /// Where state is kept: as typed, or in the root, its links followed as far as there is something.

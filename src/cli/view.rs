@@ -128,6 +128,11 @@ pub(super) fn mended_lines(mended: &Mended) -> Vec<String> {
         .collect()
 }
 
+/// Says what became of a directory that was in the way.
+pub(super) fn moved_aside(name: &str) -> String {
+    format!("A directory stood where a file belongs; it is now called {name}.")
+}
+
 /// How long ago, in the unit that says most.
 pub(super) fn ago(time: Timestamp) -> String {
     let seconds = Timestamp::now().duration_since(time).as_secs();

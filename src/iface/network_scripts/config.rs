@@ -79,12 +79,12 @@ pub(super) fn by_devices(
     found
 }
 
-/// Those of `names` that a file configures. All files are read only where a name is not that of its file.
+/// Those of `names` that a file configures. One that cannot be read does so by its name. All files are read only where a name is not that of its file.
 pub(super) fn configured(
     names: &BTreeSet<InterfaceName>,
     files: &dyn Files,
 ) -> BTreeSet<InterfaceName> {
-    let is_direct = |name: &InterfaceName| matches!(Config::direct(name, files), Ok(Some(_)));
+    let is_direct = |name: &InterfaceName| !matches!(Config::direct(name, files), Ok(None));
     let (mut found, others): (BTreeSet<_>, BTreeSet<_>) =
         names.iter().cloned().partition(|name| is_direct(name));
     if !others.is_empty() {
