@@ -6,7 +6,11 @@ MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share
 # Where systemd looks for packages' units, whatever PREFIX is.
 SYSTEMDUNITDIR ?= /usr/lib/systemd/system
+SYSTEMDPRESETDIR ?= /usr/lib/systemd/system-preset
+# Where dracut looks for modules, and init for scripts.
+DRACUTMODULESDIR ?= /usr/lib/dracut/modules.d
 SYSCONFDIR ?= /etc
+INITDIR ?= $(SYSCONFDIR)/init.d
 DESTDIR ?=
 
 CARGO ?= cargo
@@ -17,8 +21,9 @@ assets := $(target)/assets
 
 # All of the repository's shell scripts: those that say so in their first line.
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
+scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
-.PHONY: help build assets demo test check bench install uninstall clean
+.PHONY: help build assets demo test vm check bench install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -42,24 +47,35 @@ test: ## all tests; root, for those with namespaces
 	tests/setup test
 	$(CARGO) test --locked --all-targets
 	$(CARGO) test --locked --doc
+	tests/vm/run
 	@echo
 	@echo "make test: all tests passed"
+
+vm: ## those of them that boot a virtual machine; root
+	tests/setup test
+	tests/vm/run
 
 check: ## formatting, lints, shell scripts
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck $(scripts)
+	shellcheck $(filter-out tests/vm/tree tests/vm/cases,$(scripts))
 	@echo "make check: nothing found"
 
 bench: ## measure
 	$(CARGO) bench --locked
 
-install: build assets ## install program, unit, manual pages, completions, sample settings
+install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
 	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/ncf-rollback.service \
 		> $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
 	chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	$(INSTALL) -D -m 644 systemd/50-ncf.preset $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset
+	$(INSTALL) -D -m 755 -t $(DESTDIR)$(DRACUTMODULESDIR)/90ncf dracut/90ncf/*.sh
+	$(INSTALL) -d $(DESTDIR)$(INITDIR)
+	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' initscripts/ncf-transaction \
+		> $(DESTDIR)$(INITDIR)/ncf-transaction
+	chmod 755 $(DESTDIR)$(INITDIR)/ncf-transaction
 	$(INSTALL) -m 644 $(assets)/man5/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 644 $(assets)/man8/*.8 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -D -m 644 $(assets)/completions/ncf \
@@ -82,6 +98,8 @@ uninstall: ## remove what install put there; settings and state stay
 		systemctl disable ncf-rollback || true; \
 	fi
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
+	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(MANDIR)/man5/ncf.conf.5
 	rm -f $(DESTDIR)$(MANDIR)/man8/ncf.8 $(DESTDIR)$(MANDIR)/man8/ncf-*.8
 	rm -f $(DESTDIR)$(DATADIR)/bash-completion/completions/ncf

@@ -1,0 +1,62 @@
+# Runs in the guest, after guest.sh: checks what the last cut has left, and goes on until the next.
+# Given: type, of the file system; expected, what the files may be; when, "loop", "boot" or "never".
+# shellcheck shell=bash disable=SC2154
+
+mount -t "$type" /dev/vdb /mnt || exit 1
+if [ ! -e /mnt/made ]; then
+    mkdir -p /mnt/sysconfig /mnt/ncf
+    chmod 700 /mnt/ncf
+    state 1 /mnt/sysconfig/network-scripts
+    touch /mnt/made
+    sync
+fi
+mount --bind /mnt/sysconfig /etc/sysconfig
+mount --bind /mnt/ncf /var/lib/ncf
+
+if [ "$when" = boot ]; then
+    echo now
+fi
+said=$(ncf boot-rollback --earlier-boot 2>&1) || echo "not ok boot-rollback: $said"
+case $said in
+    *"is rolled back"*) echo "undone" ;;
+esac
+
+read -r _ before after <<<"$expected"
+version=
+for candidate in $before $after; do
+    if is_state "$candidate" >/tmp/difference 2>&1; then
+        version=$candidate
+        break
+    fi
+done
+if [ -z "$version" ]; then
+    echo "not ok the files are neither of $before nor of ${after:-$before}"
+    cat /tmp/difference
+    exit 1
+fi
+if [ -e /var/lib/ncf/transaction ]; then
+    echo "not ok the change is still open"
+fi
+echo "at $version"
+if [ "$when" = never ]; then
+    exit 0
+fi
+
+if [ "$when" = loop ]; then
+    echo now
+fi
+while true; do
+    echo "opening $version"
+    ncf -q change-begin || exit 1
+    next=$((version + 1))
+    state "$next"
+    # The state before this loop may well be the same as the one after: a rollback cut short is none.
+    if [ $((RANDOM % 2)) = 0 ]; then
+        echo "between $version $next"
+        ncf -q change-commit || exit 1
+        version=$next
+    else
+        ncf -q --applier none change-rollback || exit 1
+    fi
+    echo "at $version"
+done
