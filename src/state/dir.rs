@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 
@@ -54,8 +55,13 @@ impl StateDir {
     /// Fails where the directory is another user's or others may write to it, since whoever can write
     /// here decides what a rollback writes as root.
     pub fn lock(&self, command: &str) -> Result<Lock> {
+        self.lock_within(command, Duration::ZERO)
+    }
+
+    /// As [`StateDir::lock`], but tries for as long as `patience` where another process has the lock.
+    pub fn lock_within(&self, command: &str, patience: Duration) -> Result<Lock> {
         self.make()?;
-        let lock = Lock::take(&self.path.join("lock"), command)?;
+        let lock = Lock::take_within(&self.path.join("lock"), command, patience)?;
         self.sweep(&lock);
         Ok(lock)
     }

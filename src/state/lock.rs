@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,10 @@ use crate::error::{Context, Error, Result};
 
 /// A holder's note is short; anything longer is not one.
 const NOTE_LIMIT: u64 = 4096;
+
+/// Between two looks whether the lock is free.
+const FIRST_PAUSE: Duration = Duration::from_micros(500);
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
 /// Proof that this process alone works on the state directory. Released when the file is closed.
 #[derive(Debug)]
@@ -37,6 +42,16 @@ impl Lock {
     ///
     /// Fails with [`crate::ErrorKind::State`] and the holder's name where another process has it.
     pub fn take(path: &Path, command: &str) -> Result<Self> {
+        Self::take_within(path, command, Duration::ZERO)
+    }
+
+    /// Takes the lock file `path` for `command`; where another process has it, tries again for as long as `patience`.
+    ///
+    /// `flock(2)` has no time limit, and a signal that would end the wait needs a handler: hence it looks again
+    /// after pauses, short ones first.
+    ///
+    /// Fails with [`crate::ErrorKind::State`] and the holder's name where another process still has it then.
+    pub fn take_within(path: &Path, command: &str, patience: Duration) -> Result<Self> {
         let failed = || format!("cannot lock {}", path.display());
         let mut file = OpenOptions::new()
             .read(true)
@@ -47,13 +62,21 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .context(failed)?;
-        match file.try_lock() {
-            Ok(()) => {
-                note_holder(&mut file, command);
-                Ok(Self { _file: file })
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    note_holder(&mut file, command);
+                    return Ok(Self { _file: file });
+                }
+                Err(TryLockError::WouldBlock) if began.elapsed() < patience => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Err(busy(&mut file)),
+                Err(TryLockError::Error(error)) => return Err(error).context(failed),
             }
-            Err(TryLockError::WouldBlock) => Err(busy(&mut file)),
-            Err(TryLockError::Error(error)) => Err(error).context(failed),
         }
     }
 }
@@ -107,6 +130,21 @@ mod tests {
         assert!(text.contains(&std::process::id().to_string()), "{text}");
         drop(held);
         drop(Lock::take(&path, "change-begin").unwrap());
+    }
+
+    #[test]
+    fn who_has_patience_gets_it_when_the_holder_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::take(&path, "x").unwrap();
+        let refused = Lock::take_within(&path, "y", Duration::from_millis(20)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::State);
+        let waiting = std::thread::spawn(move || {
+            Lock::take_within(&path, "y", Duration::from_secs(60)).map(drop)
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        drop(held);
+        waiting.join().unwrap().unwrap();
     }
 
     #[test]

@@ -16,10 +16,14 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
+mod alias;
+pub mod bridge_port;
 pub mod ipv6;
 pub mod link;
+pub mod macvtap;
 mod refusal;
 pub mod route;
+pub mod vf;
 
 use std::io;
 
