@@ -10,6 +10,7 @@
 //! | [`iface`] | interfaces: which files belong to which, what depends on what |
 //! | [`apply`] | making the kernel agree: the system's scripts or netlink |
 //! | [`ifcfg`] | lossless reading and writing of shell-variable files |
+//! | [`xml`] | XML from outside: limits, errors with their place, writing |
 //! | [`state`] | the state directory: lock, durable steps, format versions |
 //! | [`sys`] | the kernel's edge: files, processes, netlink |
 //! | [`error`] | the one error type, whose kind decides the exit status |
@@ -23,5 +24,6 @@ pub mod ifcfg;
 pub mod qos;
 pub mod state;
 pub mod sys;
+pub mod xml;
 
 pub use error::{Error, ErrorKind, Result};
