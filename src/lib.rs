@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | one file per command; the only place that prints |
 //! | [`change`] | transactions: snapshot, plan, rollback, archive |
+//! | [`qos`] | traffic limits: model, plan, what the kernel has |
 //! | [`iface`] | interfaces: which files belong to which, what depends on what |
 //! | [`apply`] | making the kernel agree: the system's scripts or netlink |
 //! | [`ifcfg`] | lossless reading and writing of shell-variable files |
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod error;
 pub mod iface;
 pub mod ifcfg;
+pub mod qos;
 pub mod state;
 pub mod sys;
 pub mod xml;

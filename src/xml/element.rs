@@ -48,6 +48,11 @@ impl<'a> Element<'a> {
         self.node.attribute(name)
     }
 
+    /// Where an attribute without namespace stands in the text, in bytes: its name, its value, the quotes.
+    pub fn attribute_range(self, name: &str) -> Option<Range<usize>> {
+        self.node.attribute_node(name).map(|it| it.range())
+    }
+
     /// The value of an attribute that must be there.
     pub fn required(self, name: &str) -> Result<&'a str> {
         self.attribute(name)

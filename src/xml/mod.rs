@@ -12,7 +12,9 @@
 //! | `limits` | what is refused before it is parsed |
 //! | `element` | [`Element`]: attributes, children, what is allowed |
 //! | `write` | [`Tree`]: elements to be printed |
+//! | `edit` | [`Edit`]: changes to a text that leave the rest as it was |
 
+mod edit;
 mod element;
 mod limits;
 mod write;
@@ -20,6 +22,7 @@ mod write;
 use std::fmt::Display;
 use std::io::Read;
 
+pub use edit::Edit;
 pub use element::Element;
 pub use limits::{MAX_ATTRIBUTES, MAX_DEPTH};
 pub use write::Tree;

@@ -7,7 +7,7 @@
 //! rollback a process is one more thing that can fail to start.
 //!
 //! The methods of [`Socket`] are spread over a file for each kind of object: [`link`], [`address`],
-//! [`route`]. Each says in its error what it was doing, to what, and in the kernel's words why not
+//! [`route`], [`tc`], [`ifb`], [`function`]. Each says in its error what it was doing, to what, and in the kernel's words why not
 //! ("cannot add 192.0.2.1/24 to eth0: File exists"); [`Refusal::of`] finds the error number again.
 //!
 //! A message in a dump that the decoder does not understand is left out of the list, for some
@@ -18,19 +18,24 @@
 pub mod address;
 mod alias;
 pub mod bridge_port;
+pub mod function;
+pub mod ifb;
 pub mod ipv6;
 pub mod link;
 pub mod macvtap;
+mod raw;
 mod refusal;
 pub mod route;
+pub mod tc;
 pub mod vf;
 
+use std::fmt::Display;
 use std::io;
 
 use netlink_packet_core::{
     ErrorBuffer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
     NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::SocketAddr;
@@ -64,6 +69,12 @@ pub struct Socket {
     sequence: u32,
 }
 
+/// What may be sent and is answered in kind: the library's typed messages, and [`raw::Raw`] ones.
+trait Message: NetlinkSerializable + NetlinkDeserializable + Clone {}
+
+impl Message for RouteNetlinkMessage {}
+impl Message for raw::Raw {}
+
 /// What one message of an answer says about the answer as a whole.
 enum Reading {
     /// There is more to come.
@@ -92,18 +103,18 @@ impl Socket {
     }
 
     /// Asks for a change and waits until the kernel says that it is made.
-    fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> Outcome<()> {
+    fn change<M: Message>(&mut self, message: M, flags: u16) -> Outcome<()> {
         self.exchange(message, NLM_F_ACK | flags).map(drop)
     }
 
     /// Asks for one object.
-    fn get(&mut self, message: RouteNetlinkMessage) -> Outcome<Option<RouteNetlinkMessage>> {
+    fn get<M: Message>(&mut self, message: M) -> Outcome<Option<M>> {
         self.exchange(message, NLM_F_ACK)
             .map(|answers| answers.into_iter().next())
     }
 
     /// Asks for all objects of a kind, and again while the answer is not of one moment.
-    fn dump(&mut self, message: &RouteNetlinkMessage) -> Outcome<Vec<RouteNetlinkMessage>> {
+    fn dump<M: Message>(&mut self, message: &M) -> Outcome<Vec<M>> {
         let mut last = Refusal::from(Errno::EAGAIN);
         for _ in 0..DUMP_ATTEMPTS {
             match self.exchange(message.clone(), NLM_F_DUMP) {
@@ -115,16 +126,12 @@ impl Socket {
     }
 
     /// Sends a request and reads everything up to the end of its answer.
-    fn exchange(
-        &mut self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Outcome<Vec<RouteNetlinkMessage>> {
+    fn exchange<M: Message>(&mut self, message: M, flags: u16) -> Outcome<Vec<M>> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.sequence_number = self.sequence;
         header.flags = NLM_F_REQUEST | flags;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::<M>::InnerMessage(message));
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -176,10 +183,10 @@ impl Socket {
 }
 
 /// Takes in one message of an answer.
-fn read(
+fn read<M: Message>(
     buffer: &NetlinkBuffer<&[u8]>,
     single: bool,
-    answers: &mut Vec<RouteNetlinkMessage>,
+    answers: &mut Vec<M>,
 ) -> Outcome<Reading> {
     match buffer.message_type() {
         NLMSG_ERROR => match ErrorBuffer::new_checked(buffer.payload()) {
@@ -206,7 +213,7 @@ fn read(
             let mut header = NetlinkHeader::default();
             header.message_type = kind;
             header.flags = buffer.flags();
-            match RouteNetlinkMessage::deserialize(&header, buffer.payload()) {
+            match M::deserialize(&header, buffer.payload()) {
                 Ok(message) => answers.push(message),
                 Err(why) if single => return Err(undecodable(&why)),
                 Err(_) => {}
@@ -216,7 +223,7 @@ fn read(
     }
 }
 
-fn undecodable(why: &netlink_packet_core::DecodeError) -> Refusal {
+fn undecodable(why: &impl Display) -> Refusal {
     Refusal::new(Errno::EBADMSG, &why.to_string())
 }
 
@@ -253,7 +260,9 @@ mod tests {
     fn a_dump_that_ends_in_an_error_is_an_error() {
         let bytes = message(NLMSG_DONE, 0, &(-19_i32).to_ne_bytes());
         let buffer = NetlinkBuffer::new_checked(bytes.as_slice()).unwrap();
-        let refusal = read(&buffer, false, &mut Vec::new()).err().unwrap();
+        let refusal = read::<RouteNetlinkMessage>(&buffer, false, &mut Vec::new())
+            .err()
+            .unwrap();
         assert!(refusal.is_any(&[Errno::ENODEV]));
     }
 
@@ -261,7 +270,7 @@ mod tests {
     fn an_acknowledgement_ends_an_answer() {
         let bytes = message(NLMSG_ERROR, 0, &[0; 20]);
         let buffer = NetlinkBuffer::new_checked(bytes.as_slice()).unwrap();
-        let reading = read(&buffer, true, &mut Vec::new()).unwrap();
+        let reading = read::<RouteNetlinkMessage>(&buffer, true, &mut Vec::new()).unwrap();
         assert!(matches!(reading, Reading::End));
     }
 
@@ -269,7 +278,7 @@ mod tests {
     fn what_cannot_be_decoded_is_left_out_of_a_dump_but_fails_a_lookup() {
         let bytes = message(16, 0, &[1, 2]);
         let buffer = NetlinkBuffer::new_checked(bytes.as_slice()).unwrap();
-        let mut answers = Vec::new();
+        let mut answers = Vec::<RouteNetlinkMessage>::new();
         assert!(matches!(
             read(&buffer, false, &mut answers),
             Ok(Reading::More)
