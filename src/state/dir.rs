@@ -55,6 +55,11 @@ impl StateDir {
         [self.networks(), self.qos()]
     }
 
+    /// Where ports of guests and reservations are noted. Not covered: they are what is, and not what is wanted.
+    pub fn ports(&self) -> PathBuf {
+        self.path.join("ports")
+    }
+
     /// Where the transaction `id` is made before it is opened.
     pub fn beginning(&self, id: &str) -> PathBuf {
         self.path.join(format!(".begin-{id}"))

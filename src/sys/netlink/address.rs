@@ -56,7 +56,7 @@ pub struct LinkAddress {
 }
 
 impl LinkAddress {
-    fn from_message(message: &AddressMessage) -> Option<Self> {
+    pub(super) fn from_message(message: &AddressMessage) -> Option<Self> {
         let mut local = None;
         let mut far = None;
         let mut claimed = false;

@@ -1,7 +1,7 @@
 //! What a port of a bridge has: isolation, and the VLANs that it is in.
 
 use netlink_packet_route::link::{
-    AfSpecBridge, BridgeFlag, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridgePort, InfoPortData,
+    AfSpecBridge, BridgeFlag, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort, InfoData, InfoPortData,
     InfoPortKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -64,6 +64,25 @@ impl Socket {
         ])];
         self.change(RouteNetlinkMessage::NewLink(message), 0)
             .map_err(|refusal| refusal.during(format!("cannot isolate the port {}", port.name)))
+    }
+
+    /// Whether a bridge filters by VLAN (`vlan_filtering`).
+    pub fn filters_vlans(&mut self, bridge: &Link) -> Result<bool> {
+        let message = self
+            .message_of(bridge.index)
+            .map_err(|refusal| refusal.during(format!("cannot look up {}", bridge.name)))?;
+        let attributes = message.into_iter().flat_map(|message| message.attributes);
+        let infos = attributes.filter_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+        let data = infos.flatten().filter_map(|info| match info {
+            LinkInfo::Data(InfoData::Bridge(data)) => Some(data),
+            _ => None,
+        });
+        Ok(data
+            .flatten()
+            .any(|option| matches!(option, InfoBridge::VlanFiltering(true))))
     }
 
     /// The VLANs that a port of a bridge is in; none where its kernel does not filter by VLAN.

@@ -70,7 +70,7 @@ impl Link {
     }
 
     /// `None` for a name that ncf does not accept, such as one with bytes outside ASCII.
-    fn from_message(message: &LinkMessage) -> Option<Self> {
+    pub(super) fn from_message(message: &LinkMessage) -> Option<Self> {
         let flags = message.header.flags;
         let name = message
             .attributes
