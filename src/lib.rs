@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | one file per command; the only place that prints |
 //! | [`change`] | transactions: snapshot, plan, rollback, archive |
+//! | [`vnet`] | logical networks: definitions, bridges of ncf's own, ports |
 //! | [`qos`] | traffic limits: model, plan, what the kernel has |
 //! | [`iface`] | interfaces: which files belong to which, what depends on what |
 //! | [`apply`] | making the kernel agree: the system's scripts or netlink |
@@ -24,6 +25,7 @@ pub mod ifcfg;
 pub mod qos;
 pub mod state;
 pub mod sys;
+pub mod vnet;
 pub mod xml;
 
 pub use error::{Error, ErrorKind, Result};

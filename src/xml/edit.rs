@@ -117,7 +117,9 @@ impl<'a> Edit<'a> {
     /// The text with all changes made.
     pub fn finish(mut self) -> String {
         // Stable: what was inserted at one place stays in the order in which it was.
-        self.changes.sort_by_key(|(range, _)| range.start);
+        // An insertion goes before what is taken away from there; a change inside what goes is moot.
+        self.changes
+            .sort_by_key(|(range, _)| (range.start, !range.is_empty()));
         let text = self.source.text();
         let mut out = String::with_capacity(text.len() + 256);
         let mut at = 0;
@@ -170,13 +172,19 @@ mod tests {
 
     #[test]
     fn only_the_place_changes() {
-        let after = edited(TEXT, |root, edit| edit.insert_after(named(root, "b"), "<n/>\n"));
+        let after = edited(TEXT, |root, edit| {
+            edit.insert_after(named(root, "b"), "<n/>\n");
+        });
         assert_eq!(after, TEXT.replace("  <c/>", "  <n/>\n  <c/>"));
-        let before = edited(TEXT, |root, edit| edit.insert_before(named(root, "b"), "<n/>"));
+        let before = edited(TEXT, |root, edit| {
+            edit.insert_before(named(root, "b"), "<n/>");
+        });
         assert_eq!(before, TEXT.replace("  <b", "  <n/>\n  <b"));
         let gone = edited(TEXT, |root, edit| edit.remove(named(root, "b")));
         assert_eq!(gone, "<a>\n  <!-- c -->\n  <c/>\n</a>\n");
-        let other = edited(TEXT, |root, edit| edit.replace(named(root, "b"), "<n>\n</n>"));
+        let other = edited(TEXT, |root, edit| {
+            edit.replace(named(root, "b"), "<n>\n</n>");
+        });
         assert_eq!(other, TEXT.replace("<b x='1'  y='2'/>", "<n>\n</n>"));
     }
 
@@ -217,7 +225,9 @@ mod tests {
             edit.insert_after(named(root, "b"), "<n/>");
         });
         assert_eq!(out, "<a>\r\n  <b/>\r\n  <n/>\r\n</a>");
-        let out = edited("<a>\r\n  <b/>\r\n</a>", |root, edit| edit.remove(named(root, "b")));
+        let out = edited("<a>\r\n  <b/>\r\n</a>", |root, edit| {
+            edit.remove(named(root, "b"));
+        });
         assert_eq!(out, "<a>\r\n</a>");
     }
 }

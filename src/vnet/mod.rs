@@ -1,0 +1,11 @@
+//! Logical networks: guests name a network, and each host decides what that is.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `name` | [`NetworkName`](name::NetworkName): a name that is safe as a file's |
+//! | `model` | what a definition says, as far as ncf acts on it |
+//! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
+
+pub mod definition;
+pub mod model;
+pub mod name;
