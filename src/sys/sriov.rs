@@ -105,6 +105,38 @@ impl Sysfs {
         }
     }
 
+    /// A device on top of a network device, such as a VLAN or a macvlan of it, by name the first. `index` is the network device's
+    /// number: where this sysfs shows another namespace's device of that name, nothing is known.
+    pub fn upper_of(&self, device: &InterfaceName, index: u32) -> Option<String> {
+        let directory = self.path.join("class/net").join(device.as_str());
+        if !shows(&directory, index) {
+            return None;
+        }
+        let entries = std::fs::read_dir(directory).ok()?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let uppers =
+            names.filter_map(|name| Some(name.to_str()?.strip_prefix("upper_")?.to_owned()));
+        uppers.min()
+    }
+
+    /// The number of a macvtap device's character device, major and minor, as `mknod(2)` takes it. `index` as for
+    /// [`Sysfs::upper_of`].
+    pub fn character_device(&self, macvtap: &InterfaceName, index: u32) -> Option<(u64, u64)> {
+        let directory = self.path.join("class/net").join(macvtap.as_str());
+        if !shows(&directory, index) {
+            return None;
+        }
+        let below = directory.join("macvtap").join(format!("tap{index}"));
+        let number = std::fs::read_to_string(below.join("dev")).ok()?;
+        let (major, minor) = number.trim().split_once(':')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    }
+
+    /// The IOMMU group that a device is in, as a file name below `/dev/vfio`.
+    pub fn iommu_group(&self, address: PciAddress) -> Option<String> {
+        file_name_of_target(&self.directory_of(address).join("iommu_group"))
+    }
+
     fn device_of(&self, device: &InterfaceName) -> PathBuf {
         let class = self.path.join("class/net");
         class.join(device.as_str()).join("device")
@@ -114,6 +146,12 @@ impl Sysfs {
         let devices = self.path.join("bus/pci/devices");
         devices.join(address.to_string())
     }
+}
+
+/// Whether a network device's directory is that of the device with this number.
+fn shows(directory: &Path, index: u32) -> bool {
+    let shown = std::fs::read_to_string(directory.join("ifindex"));
+    shown.is_ok_and(|shown| shown.trim().parse() == Ok(index))
 }
 
 /// The virtual functions below a physical one's directory, with their numbers, in order.

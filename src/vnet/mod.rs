@@ -5,7 +5,12 @@
 //! | `name` | [`NetworkName`](name::NetworkName): a name that is safe as a file's |
 //! | `model` | what a definition says, as far as ncf acts on it |
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
+//! | `pool` | which device of a pool a port gets (pure) |
+//! | `ports` | records of the guests' ports and of reserved devices |
 
 pub mod definition;
 pub mod model;
 pub mod name;
+pub mod plug;
+pub mod pool;
+pub mod ports;

@@ -61,11 +61,11 @@ impl Socket {
             .message_of(link.index)
             .map_err(|refusal| refusal.during(format!("cannot look up {}", link.name)))?;
         let attributes = message.into_iter().flat_map(|message| message.attributes);
-        let alias = attributes.filter_map(|attribute| match attribute {
+        let mut alias = attributes.filter_map(|attribute| match attribute {
             LinkAttribute::IfAlias(alias) => Some(alias),
             _ => None,
         });
-        Ok(alias.last())
+        Ok(alias.next())
     }
 
     pub(super) fn message_of(&mut self, index: u32) -> Outcome<Option<LinkMessage>> {

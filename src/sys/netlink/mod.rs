@@ -16,12 +16,12 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
-mod lookup;
 pub mod bridge_port;
 pub mod function;
 pub mod ifb;
 pub mod ipv6;
 pub mod link;
+mod lookup;
 pub mod macvtap;
 mod raw;
 mod refusal;

@@ -1,0 +1,484 @@
+//! Plugging guests into networks and unplugging them.
+//!
+//! All of it happens under the lock of the state directory. A port is noted before the kernel is touched (see
+//! [`crate::vnet::ports`]), and [`Plugger::open`] begins by undoing what a killed process left: so after any of ncf's
+//! commands that plugs or unplugs, state and kernel agree. [`Plugger::repair`] looks at the finished ports too.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod` | [`Plugger`]: plug, unplug, repair |
+//! | `look` | whether a device can be had |
+//! | `make` | a port made real |
+//! | `function` | virtual functions, changed and put back |
+//! | `undo` | and made undone |
+
+mod function;
+mod look;
+mod make;
+mod repair;
+mod undo;
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::state::{Lock, StateDir};
+use crate::sys::boot::boot_id;
+use crate::sys::name::MacAddress;
+use crate::sys::netlink::Socket;
+use crate::sys::netlink::macvtap::Mode;
+use crate::sys::pci::PciAddress;
+use crate::sys::sriov::Sysfs;
+use crate::vnet::model::{
+    Devices, Forward, HostdevDriver, MacvtapMode, Network, PortRequest, PortSettings,
+    VirtualPortKind,
+};
+use crate::vnet::pool::{self, Choice, Device, Sharing, Skipped, Tried, Usage};
+use crate::vnet::ports::{
+    Connection, Hostdev, Macvtap, Owner, Port, PortId, Ports, Read, Reserved, Tap,
+};
+
+pub use repair::Repaired;
+
+/// How many queues a port may have: `MAX_TAP_QUEUES` in the kernel's `drivers/net/tap.c` and `tun.c`.
+pub const MAX_QUEUES: u16 = 256;
+
+/// The running kernel, as far as ports need it.
+pub struct Kernel {
+    socket: Socket,
+    sysfs: Sysfs,
+}
+
+impl Kernel {
+    /// That of the calling thread's network namespace.
+    pub fn open() -> Result<Self> {
+        Ok(Self {
+            socket: Socket::open()?,
+            sysfs: Sysfs::new("/sys"),
+        })
+    }
+
+    /// The devices of a pool, the functions of a card enumerated now.
+    ///
+    /// For `passthrough` and the other macvtap modes these are the functions' network devices: one that has none,
+    /// because another driver has it, is left out.
+    pub(super) fn devices(&self, devices: &Devices, as_links: bool) -> Result<Vec<Device>> {
+        match devices {
+            Devices::Interfaces(names) => Ok(names.iter().cloned().map(Device::Link).collect()),
+            Devices::Addresses(addresses) => {
+                let addresses = addresses.iter().map(|it| Device::Pci(pci(*it)));
+                Ok(addresses.collect())
+            }
+            Devices::VirtualFunctions(physical) => {
+                let functions = self.sysfs.virtual_functions(physical)?;
+                if !as_links {
+                    return Ok(functions.into_iter().map(Device::Pci).collect());
+                }
+                let mut links = Vec::new();
+                for address in functions {
+                    let function = self.sysfs.function(address)?;
+                    links.extend(function.and_then(|it| it.device).map(Device::Link));
+                }
+                Ok(links)
+            }
+        }
+    }
+}
+
+/// A definition's PCI address as the kernel's.
+fn pci(address: crate::vnet::model::PciAddress) -> PciAddress {
+    PciAddress {
+        domain: address.domain.into(),
+        bus: address.bus,
+        slot: address.slot,
+        function: address.function,
+    }
+}
+
+/// What a port is asked to be.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The guest.
+    pub owner: Owner,
+    /// The guest's address; `None` has one made.
+    pub mac: Option<MacAddress>,
+    /// Portgroup, limits and the like.
+    pub port: PortRequest,
+    /// The user who runs the hypervisor, if not root.
+    pub user: Option<u32>,
+    /// Its group.
+    pub group: Option<u32>,
+    /// How many queues, 1 to [`MAX_QUEUES`].
+    pub queues: u16,
+}
+
+/// A port that was made.
+#[derive(Debug)]
+pub struct Plugged {
+    /// The port.
+    pub port: Port,
+    /// What was passed over on the way.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Plugs and unplugs, with the lock held.
+pub struct Plugger<'a> {
+    lock: &'a Lock,
+    ports: Ports,
+    reserved: Reserved,
+    kernel: Kernel,
+    repaired: Vec<Repaired>,
+}
+
+impl<'a> Plugger<'a> {
+    /// Begins, and undoes what a killed process left half-made or half-removed.
+    pub fn open(state: &StateDir, lock: &'a Lock) -> Result<Self> {
+        let ports = Ports::new(state, &boot_id()?);
+        ports.prepare(lock)?;
+        let mut plugger = Self {
+            lock,
+            reserved: Reserved::beside(&ports),
+            ports,
+            kernel: Kernel::open()?,
+            repaired: Vec::new(),
+        };
+        plugger.undo_unfinished()?;
+        Ok(plugger)
+    }
+
+    /// What was repaired so far, and what could not be.
+    pub fn repaired(&mut self) -> Vec<Repaired> {
+        std::mem::take(&mut self.repaired)
+    }
+
+    /// Plugs a guest into a network. On failure nothing of it is left.
+    pub fn plug(&mut self, network: &Network, request: &Request) -> Result<Plugged> {
+        let settings = PortSettings::of(network, &request.port)?;
+        refuse(network, &settings)?;
+        if !(1..=MAX_QUEUES).contains(&request.queues) {
+            let message = format!(
+                "a port has 1 to {MAX_QUEUES} queues, not {}",
+                request.queues
+            );
+            return Err(Error::usage(message));
+        }
+        let making = Making {
+            network,
+            request,
+            settings,
+            id: self.ports.next_id(self.lock)?,
+            mac: request.mac.unwrap_or_else(random_mac),
+        };
+        match &network.forward {
+            Forward::Virtual(bridge) => self.plug_bridge(&making, &bridge.name),
+            Forward::HostBridge(name) => self.plug_bridge(&making, name),
+            Forward::Macvtap(macvtap) => self.plug_macvtap(&making, macvtap),
+            Forward::Hostdev {
+                managed,
+                driver,
+                devices,
+            } => {
+                let driver = driver.map(|driver| match driver {
+                    HostdevDriver::Vfio => "vfio".to_owned(),
+                    HostdevDriver::Kvm => "kvm".to_owned(),
+                });
+                self.plug_hostdev(&making, *managed, driver, devices)
+            }
+        }
+    }
+
+    /// Unplugs the port of that name.
+    pub fn unplug(&mut self, id: PortId) -> Result<Port> {
+        let port = self.ports.find(id)?.ok_or_else(|| {
+            Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
+        })?;
+        self.unplug_port(&port)?;
+        Ok(port)
+    }
+
+    /// Unplugs all ports of a guest. On failure the others are unplugged all the same.
+    pub fn unplug_all(&mut self, owner: &Owner) -> Result<(Vec<Port>, Vec<Error>)> {
+        let mut done = Vec::new();
+        let mut failed = Vec::new();
+        for read in self.ports.list()? {
+            if let Read::Port(port) = read
+                && port.owner == *owner
+            {
+                match self.unplug_port(&port) {
+                    Ok(()) => done.push(port),
+                    Err(error) => failed.push(error),
+                }
+            }
+        }
+        Ok((done, failed))
+    }
+
+    fn unplug_port(&mut self, port: &Port) -> Result<()> {
+        self.ports.withdraw(self.lock, port)?;
+        self.kernel.undo(port)?;
+        self.ports.forget(self.lock, port)
+    }
+
+    fn plug_bridge(
+        &mut self,
+        making: &Making<'_>,
+        bridge: &crate::sys::name::InterfaceName,
+    ) -> Result<Plugged> {
+        let network = &making.network.name;
+        let link = self.kernel.socket.link(bridge)?;
+        let link = link.filter(|link| link.is_bridge()).ok_or_else(|| {
+            Error::failed(format!(
+                "cannot plug {} into {network}: there is no bridge {bridge}",
+                making.request.owner
+            ))
+        })?;
+        let port = making.port(Connection::Tap(Tap {
+            bridge: bridge.clone(),
+            isolated: making.settings.isolated,
+            vlan: making.settings.vlan.clone(),
+            queues: making.request.queues,
+            mtu: link.mtu,
+        }));
+        let port = self.make(port, making.request)?;
+        Ok(Plugged {
+            port,
+            skipped: Vec::new(),
+        })
+    }
+
+    fn plug_macvtap(
+        &mut self,
+        making: &Making<'_>,
+        macvtap: &crate::vnet::model::Macvtap,
+    ) -> Result<Plugged> {
+        let sharing = sharing(making.network, &making.settings);
+        let devices = self.kernel.devices(&macvtap.devices, true)?;
+        let mode = match macvtap.mode {
+            MacvtapMode::Bridge => Mode::Bridge,
+            MacvtapMode::Private => Mode::Private,
+            MacvtapMode::Vepa => Mode::Vepa,
+            MacvtapMode::Passthrough => Mode::Passthrough,
+        };
+        let usage = self.usage()?;
+        let choice = pool::choose(&devices, sharing, &usage, |device| {
+            let Device::Link(lower) = device else {
+                return Ok(Tried::Unfit("it is no network device".to_owned()));
+            };
+            if let Tried::Unfit(why) = self.kernel.look_at_link(lower, sharing, &usage)? {
+                return Ok(Tried::Unfit(why));
+            }
+            let function = if mode == Mode::Passthrough {
+                self.kernel.function_of_link(lower, making)?
+            } else {
+                making.no_vlan("a macvtap device")?;
+                None
+            };
+            let port = making.port(Connection::Macvtap(Macvtap {
+                lower: lower.clone(),
+                mode,
+                exclusive: sharing == Sharing::Exclusive,
+                queues: making.request.queues,
+                node: None,
+                made_node: false,
+                function,
+            }));
+            match self.make(port, making.request) {
+                Ok(port) => Ok(Tried::Good(port)),
+                // Whatever has it, the kernel knows.
+                Err(error) if is_in_use(&error) => {
+                    Ok(Tried::Unfit(format!("it is in use: {}", error.one_line())))
+                }
+                Err(error) => Err(error),
+            }
+        })?;
+        finish(making, choice)
+    }
+
+    fn plug_hostdev(
+        &mut self,
+        making: &Making<'_>,
+        managed: bool,
+        driver: Option<String>,
+        devices: &Devices,
+    ) -> Result<Plugged> {
+        let devices = self.kernel.devices(devices, false)?;
+        let usage = self.usage()?;
+        let choice = pool::choose(&devices, Sharing::Exclusive, &usage, |device| {
+            let Device::Pci(address) = device else {
+                return Ok(Tried::Unfit("it is no PCI device".to_owned()));
+            };
+            let function = match self.kernel.look_at_function(*address, managed, &usage)? {
+                Tried::Good(function) => function,
+                Tried::Unfit(why) => return Ok(Tried::Unfit(why)),
+            };
+            let function = self.kernel.function_change(&function, making)?;
+            let port = making.port(Connection::Hostdev(Hostdev {
+                address: *address,
+                managed,
+                driver: driver.clone(),
+                function,
+            }));
+            self.make(port, making.request).map(Tried::Good)
+        })?;
+        finish(making, choice)
+    }
+
+    /// Notes the port, makes it real and says that it is. On failure nothing of it is left.
+    fn make(&mut self, mut port: Port, request: &Request) -> Result<Port> {
+        self.ports.begin(self.lock, &port)?;
+        let made = self
+            .kernel
+            .make(&mut port, request, |port| self.ports.begin(self.lock, port));
+        let failed = match made.and_then(|()| self.ports.complete(self.lock, &port)) {
+            Ok(()) => return Ok(port),
+            Err(error) => error,
+        };
+        let undone = self.kernel.undo(&port);
+        match undone.and_then(|()| self.ports.forget(self.lock, &port)) {
+            Ok(()) => Err(failed),
+            Err(left) => Err(failed.hint(format!(
+                "what was made of it could not be undone ({}): 'ncf net repair' tries again",
+                left.one_line()
+            ))),
+        }
+    }
+
+    fn usage(&self) -> Result<Usage> {
+        let mut usage = Usage::default();
+        self.ports.count(&mut usage)?;
+        self.reserved.count(&mut usage)?;
+        Ok(usage)
+    }
+}
+
+/// Whether the ports of a network have their devices to themselves.
+pub fn sharing(network: &Network, settings: &PortSettings) -> Sharing {
+    let mode = match &network.forward {
+        Forward::Hostdev { .. } => return Sharing::Exclusive,
+        Forward::Macvtap(macvtap) => macvtap.mode,
+        Forward::Virtual(_) | Forward::HostBridge(_) => return Sharing::Shared,
+    };
+    let kind = settings.virtual_port.as_ref().and_then(|port| port.kind);
+    match mode {
+        MacvtapMode::Passthrough => Sharing::Exclusive,
+        MacvtapMode::Private if kind == Some(VirtualPortKind::Qbh) => Sharing::Exclusive,
+        _ => Sharing::Shared,
+    }
+}
+
+/// A port that is being made.
+struct Making<'a> {
+    network: &'a Network,
+    request: &'a Request,
+    settings: PortSettings,
+    id: PortId,
+    mac: MacAddress,
+}
+
+impl Making<'_> {
+    fn port(&self, connection: Connection) -> Port {
+        Port {
+            id: self.id,
+            network: self.network.name.clone(),
+            owner: self.request.owner.clone(),
+            mac: self.mac,
+            portgroup: self.settings.portgroup.clone(),
+            since: jiff::Timestamp::now(),
+            connection,
+        }
+    }
+
+    /// Fails where the port is to be in a VLAN and what it is to be cannot be.
+    fn no_vlan(&self, what: &str) -> Result<()> {
+        match &self.settings.vlan {
+            Some(_) => Err(Error::failed(format!(
+                "cannot plug {} into {}: {what} cannot be put into a VLAN; a port of a bridge that filters by VLAN \
+                 and a virtual function can",
+                self.request.owner, self.network.name
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Fails where the port is to have what ncf cannot give it.
+fn refuse(network: &Network, settings: &PortSettings) -> Result<()> {
+    let name = &network.name;
+    let kind = settings.virtual_port.as_ref().and_then(|port| port.kind);
+    if let Some(kind) = kind {
+        let kind = kind.as_str();
+        return Err(Error::failed(format!(
+            "cannot plug into {name}: it has a virtual port of type {kind}, which only a hypervisor can ask the switch for"
+        ))
+        .hint("'ncf net resolve' hands it on to libvirt"));
+    }
+    if let Some(bandwidth) = &settings.bandwidth {
+        return Err(Error::failed(format!(
+            "cannot plug into {name}: its limits ({bandwidth}) cannot be applied yet"
+        )));
+    }
+    Ok(())
+}
+
+fn finish(making: &Making<'_>, choice: Choice<Port>) -> Result<Plugged> {
+    match choice.found {
+        Some(port) => Ok(Plugged {
+            port,
+            skipped: choice.skipped,
+        }),
+        None => Err(exhausted(making.network, choice.taken, &choice.skipped)),
+    }
+}
+
+/// How many devices an error names.
+const NAMED: usize = 5;
+
+/// The error for a pool that has nothing left.
+pub(super) fn exhausted(network: &Network, taken: usize, skipped: &[Skipped]) -> Error {
+    let mut reasons: Vec<_> = skipped
+        .iter()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect();
+    if skipped.len() > NAMED {
+        reasons.push(format!("and {} more", skipped.len() - NAMED));
+    }
+    if taken > 0 {
+        let uses = if taken == 1 {
+            "port or reservation"
+        } else {
+            "ports or reservations"
+        };
+        reasons.push(format!("{taken} in use by other {uses}"));
+    }
+    if reasons.is_empty() {
+        reasons.push("it has none".to_owned());
+    }
+    let error = format!(
+        "no device of the network {} is free: {}",
+        network.name,
+        reasons.join("; ")
+    );
+    let error = Error::state(error);
+    if taken > 0 {
+        error.hint("'ncf net ports' says who has them")
+    } else {
+        error
+    }
+}
+
+fn is_in_use(error: &Error) -> bool {
+    use crate::sys::netlink::Refusal;
+    use nix::errno::Errno;
+    Refusal::of(error).is_some_and(|refusal| refusal.is_any(&[Errno::EBUSY, Errno::EINVAL]))
+}
+
+/// A MAC address of the range that QEMU and libvirt give guests.
+fn random_mac() -> MacAddress {
+    let [a, b, c, ..] = *uuid::Uuid::new_v4().as_bytes();
+    MacAddress([0x52, 0x54, 0x00, a, b, c])
+}
+
+/// The character device of a macvtap device.
+pub(super) fn node_of(index: u32) -> PathBuf {
+    PathBuf::from(format!("/dev/tap{index}"))
+}
