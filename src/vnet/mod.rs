@@ -5,7 +5,11 @@
 //! | `name` | [`NetworkName`](name::NetworkName): a name that is safe as a file's |
 //! | `model` | what a definition says, as far as ncf acts on it |
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
+//! | `store` | definitions on disk, and which are started at boot |
+//! | `active` | the records of what runs |
 
+pub mod active;
 pub mod definition;
 pub mod model;
 pub mod name;
+pub mod store;
