@@ -60,6 +60,12 @@ impl StateDir {
         self.path.join("ports")
     }
 
+    /// Where what only makes sense while the host runs is noted: it carries the boot's id, and is not synced, for
+    /// after a power cut there is another boot.
+    pub fn run(&self) -> PathBuf {
+        self.path.join("run")
+    }
+
     /// Where the transaction `id` is made before it is opened.
     pub fn beginning(&self, id: &str) -> PathBuf {
         self.path.join(format!(".begin-{id}"))

@@ -2,6 +2,7 @@
 //!
 //! What is here knows nothing of transactions or of configuration formats.
 
+pub mod boot;
 pub mod clock;
 pub mod conf;
 pub mod escape;
@@ -16,4 +17,5 @@ pub mod session;
 pub mod signals;
 mod spawn;
 pub mod sriov;
+pub mod sysctl;
 pub mod tap;

@@ -7,10 +7,14 @@
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
 //! | `pool` | which device of a pool a port gets (pure) |
 //! | `ports` | records of the guests' ports and of reserved devices |
+//! | `store` | definitions on disk, and which are started at boot |
+//! | `active` | the records of what runs |
 
+pub mod active;
 pub mod definition;
 pub mod model;
 pub mod name;
 pub mod plug;
 pub mod pool;
 pub mod ports;
+pub mod store;

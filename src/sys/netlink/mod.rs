@@ -16,6 +16,7 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
+pub mod bridge;
 pub mod bridge_port;
 pub mod function;
 pub mod ifb;

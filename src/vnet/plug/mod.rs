@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
-use crate::sys::boot::boot_id;
+use crate::sys::boot;
 use crate::sys::name::MacAddress;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::macvtap::Mode;
@@ -132,7 +132,7 @@ pub struct Plugger<'a> {
 impl<'a> Plugger<'a> {
     /// Begins, and undoes what a killed process left half-made or half-removed.
     pub fn open(state: &StateDir, lock: &'a Lock) -> Result<Self> {
-        let ports = Ports::new(state, &boot_id()?);
+        let ports = Ports::new(state, &boot::id()?);
         ports.prepare(lock)?;
         let mut plugger = Self {
             lock,

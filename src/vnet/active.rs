@@ -1,0 +1,296 @@
+//! What runs: a record for each network that was started since this boot.
+//!
+//! ```text
+//! STATE/run/networks/NAME.json   the definition that it runs by, the bridge that was made, switches that were set
+//! ```
+//!
+//! The record is there before the first thing is made and after the last is gone, so that whatever is killed in
+//! between can be undone by the next command. It is renamed into place whole and not synced: after a power cut there
+//! is another boot, and a record of an earlier boot counts for nothing.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use nix::libc;
+use serde::{Deserialize, Serialize};
+
+use super::definition::Definition;
+use super::name::NetworkName;
+use super::store::read_stored;
+use crate::error::{Context as _, Error, Result};
+use crate::state::{Lock, StateDir};
+use crate::sys::boot;
+use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::sysctl::Switch;
+use crate::xml::{MAX_SIZE, Source};
+
+/// The format of a record. A newer one is refused.
+const FORMAT: u32 = 1;
+
+/// A record is a definition and a few names; in JSON each byte of the definition may take six.
+const SIZE_LIMIT: u64 = 8 * MAX_SIZE as u64;
+
+/// How far a network has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Something of it may have been made. Left by a killed command, it is undone.
+    Starting,
+    /// It runs.
+    Running,
+    /// Something of it may be gone. Left by a killed command, the rest goes too.
+    Stopping,
+}
+
+/// A bridge that ncf has made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnBridge {
+    /// Its name.
+    pub name: InterfaceName,
+    /// The address that it was created with: nobody else's bridge of that name has it.
+    pub mac: MacAddress,
+    /// The kernel's number for it, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+}
+
+/// A switch of the whole host that a network needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// Which.
+    pub switch: Switch,
+    /// Whether it was off before the first network needed it.
+    pub was_off: bool,
+}
+
+/// The record of a network that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Active {
+    format: u32,
+    boot_id: String,
+    /// Its name.
+    pub name: NetworkName,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it was started.
+    pub since: Timestamp,
+    /// The bridge that was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<OwnBridge>,
+    /// What it needs of the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Needs>,
+    definition: String,
+}
+
+impl Active {
+    /// A record of a network that is about to be started.
+    pub fn starting(definition: &Definition) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT,
+            boot_id: boot::id()?,
+            name: definition.network().name.clone(),
+            phase: Phase::Starting,
+            since: Timestamp::now(),
+            bridge: None,
+            needs: Vec::new(),
+            definition: definition.text().to_owned(),
+        })
+    }
+
+    /// The definition that it runs by.
+    pub fn definition(&self) -> Result<Definition> {
+        let source = Source::new(
+            format!("the running network {}", self.name),
+            &*self.definition,
+        );
+        read_stored(&source, &self.name)
+    }
+
+    /// Takes another definition to run by.
+    pub fn set_definition(&mut self, definition: &Definition) {
+        definition.text().clone_into(&mut self.definition);
+    }
+}
+
+/// The records of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Running<'a> {
+    state: &'a StateDir,
+}
+
+impl<'a> Running<'a> {
+    /// Those in this state directory. It need not exist.
+    pub fn new(state: &'a StateDir) -> Self {
+        Self { state }
+    }
+
+    /// The record of a network, of this boot; half-made ones too.
+    pub fn record(self, name: &NetworkName) -> Result<Option<Active>> {
+        let path = self.path(name);
+        let failed = || format!("cannot read {}", path.display());
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = match OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)
+        {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.context(failed)?,
+        };
+        let mut text = String::new();
+        file.take(SIZE_LIMIT)
+            .read_to_string(&mut text)
+            .context(failed)?;
+        let damaged = |what: &str| {
+            let hint = format!("if nothing of the network {name} is left, remove the file");
+            Error::failed(failed()).because(what.to_owned()).hint(hint)
+        };
+        let record: Active =
+            serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
+        if record.format != FORMAT {
+            return Err(damaged(&format!(
+                "its format is {}, known is {FORMAT}",
+                record.format
+            )));
+        }
+        if record.name != *name {
+            return Err(damaged(&format!("it is of the network {}", record.name)));
+        }
+        Ok(Some(record).filter(|record| boot::id().is_ok_and(|id| id == record.boot_id)))
+    }
+
+    /// The record of a network that runs; `None` where it does not.
+    pub fn active(self, name: &NetworkName) -> Result<Option<Active>> {
+        Ok(self.record(name)?.filter(|it| it.phase == Phase::Running))
+    }
+
+    /// The names of all that have a record, sorted.
+    pub fn names(self) -> Result<Vec<NetworkName>> {
+        let dir = self.dir();
+        let failed = || format!("cannot list {}", dir.display());
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.context(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.context(failed)?.file_name();
+            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            names.extend(name.and_then(|name| name.parse::<NetworkName>().ok()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// All records of this boot, half-made ones too. Fails at the first that cannot be read.
+    pub fn records(self) -> Result<Vec<Active>> {
+        let names = self.names()?;
+        let read = names.iter().map(|name| self.record(name));
+        read.filter_map(Result::transpose).collect()
+    }
+
+    /// Writes a record, in the place of one with the same name.
+    pub fn write(self, record: &Active, _lock: &Lock) -> Result<()> {
+        let dir = self.made()?;
+        let failed = || format!("cannot note what becomes of the network {}", record.name);
+        let text = serde_json::to_string(record)
+            .map_err(|error| Error::failed(failed()).because(error))?;
+        let path = self.path(&record.name);
+        let beside = dir.join(format!(".{}.new", record.name));
+        let written =
+            fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
+        let renamed = written.and_then(|()| fs::rename(&beside, &path));
+        renamed
+            .inspect_err(|_| drop(fs::remove_file(&beside)))
+            .context(failed)
+    }
+
+    /// Removes the record of a network of which nothing is left.
+    pub fn remove(self, name: &NetworkName, _lock: &Lock) -> Result<()> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed.context(|| format!("cannot note that the network {name} is stopped"))
+            }
+        }
+    }
+
+    fn dir(self) -> PathBuf {
+        self.state.run().join("networks")
+    }
+
+    fn path(self, name: &NetworkName) -> PathBuf {
+        self.dir().join(format!("{name}.json"))
+    }
+
+    fn made(self) -> Result<PathBuf> {
+        let dir = self.dir();
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700).recursive(true);
+        builder
+            .create(&dir)
+            .context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition() -> Definition {
+        let fill = super::super::definition::generate(|_| false).unwrap();
+        let source = Source::new("x", "<network><name>one</name></network>");
+        Definition::read(&source, &fill).unwrap()
+    }
+
+    #[test]
+    fn a_record_lasts_until_the_boot_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("ncf"));
+        let lock = state.lock("test").unwrap();
+        let running = Running::new(&state);
+        let definition = definition();
+        let mut record = Active::starting(&definition).unwrap();
+        running.write(&record, &lock).unwrap();
+        assert_eq!(running.active(&record.name).unwrap(), None);
+        record.phase = Phase::Running;
+        running.write(&record, &lock).unwrap();
+        let read = running.active(&record.name).unwrap().unwrap();
+        assert_eq!(read, record);
+        assert_eq!(read.definition().unwrap(), definition);
+        record.boot_id = "another".to_owned();
+        running.write(&record, &lock).unwrap();
+        assert_eq!(running.record(&record.name).unwrap(), None);
+        assert!(running.records().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_and_not_a_stopped_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("ncf"));
+        let lock = state.lock("test").unwrap();
+        let running = Running::new(&state);
+        let record = Active::starting(&definition()).unwrap();
+        running.write(&record, &lock).unwrap();
+        let path = running.path(&record.name);
+        let text = fs::read_to_string(&path).unwrap();
+        for bad in [
+            "",
+            "{}",
+            &text[..text.len() / 2],
+            &text.replace("\"format\":1", "\"format\":2"),
+            &text.replace("\"one\"", "\"two\""),
+        ] {
+            fs::write(&path, bad).unwrap();
+            assert!(running.record(&record.name).is_err(), "{bad}");
+        }
+    }
+}
