@@ -1,15 +1,20 @@
 //! Tap devices: an Ethernet card whose far end is a file descriptor, such as a hypervisor's.
 //!
 //! Netlink cannot make one: it takes the `TUNSETIFF` family of `ioctl(2)`s on `/dev/net/tun` (`<linux/if_tun.h>`,
-//! `Documentation/networking/tuntap.rst`). `tun-rs` makes those calls; `ip tuntap` was rejected for the process that
-//! it is and for its messages, which are for people.
+//! `Documentation/networking/tuntap.rst`). `tun-rs` makes those calls. One that is to belong to another user than root is
+//! made by `ip tuntap`, for `tun-rs` (2.8.16) hands `TUNSETOWNER` the address of the number in place of the number.
 
 use std::io;
+use std::time::Duration;
 
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use crate::error::{Context, Error, Result};
 use crate::sys::name::InterfaceName;
+use crate::sys::process::Invocation;
+
+/// How long `ip` may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a tap device is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,22 +32,20 @@ pub struct Tap {
 ///
 /// The kernel does not refuse a name that another tap device already has: the caller sees to it that none has.
 pub fn create(name: &InterfaceName, tap: &Tap) -> Result<()> {
-    let made = make(name, tap);
-    if let Err(error) = &made
-        && matches!(
-            error.raw_os_error(),
-            Some(nix::libc::ENOENT | nix::libc::ENODEV | nix::libc::ENXIO)
-        )
-    {
-        return made.context(|| failed(name)).map_err(|error| -> Error {
-            error.hint("'modprobe tun' loads what makes tap devices: /dev/net/tun must be there")
-        });
+    let failed = || format!("cannot create the tap device {name}");
+    if tap.user.is_some() || tap.group.is_some() {
+        return make_owned(name, tap).context(failed);
     }
-    made.context(|| failed(name))
-}
-
-fn failed(name: &InterfaceName) -> String {
-    format!("cannot create the tap device {name}")
+    make(name, tap).map_err(|error| {
+        let missing = [nix::libc::ENOENT, nix::libc::ENODEV, nix::libc::ENXIO];
+        let is_missing = error.raw_os_error().is_some_and(|it| missing.contains(&it));
+        let error = Error::failed(failed()).because(error);
+        if is_missing {
+            error.hint("/dev/net/tun must be there: 'modprobe tun' loads what makes it")
+        } else {
+            error
+        }
+    })
 }
 
 fn make(name: &InterfaceName, tap: &Tap) -> io::Result<()> {
@@ -54,16 +57,26 @@ fn make(name: &InterfaceName, tap: &Tap) -> io::Result<()> {
             options.offload(true).multi_queue(tap.multi_queue);
         })
         .build_sync()?;
-    // The owner before it persists: one that was killed in between leaves nothing.
-    if let Some(user) = tap.user {
-        device.user(id(user)?)?;
-    }
-    if let Some(group) = tap.group {
-        device.group(id(group)?)?;
-    }
     device.persist()
 }
 
-fn id(number: u32) -> io::Result<i32> {
-    i32::try_from(number).map_err(|_| io::ErrorKind::InvalidInput.into())
+fn make_owned(name: &InterfaceName, tap: &Tap) -> Result<()> {
+    let mut arguments: Vec<String> = ["tuntap", "add", "dev", name.as_str(), "mode", "tap"]
+        .map(str::to_owned)
+        .into();
+    for (word, number) in [("user", tap.user), ("group", tap.group)] {
+        if let Some(number) = number {
+            arguments.extend([word.to_owned(), number.to_string()]);
+        }
+    }
+    arguments.push("vnet_hdr".to_owned());
+    if tap.multi_queue {
+        arguments.push("multi_queue".to_owned());
+    }
+    let ended = Invocation::new("ip", LIMIT).args(arguments).run()?;
+    if ended.how.success() {
+        return Ok(());
+    }
+    let said = ended.summary(2).unwrap_or_default();
+    Err(Error::failed(format!("'ip tuntap' failed: {said}")))
 }

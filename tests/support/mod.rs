@@ -14,5 +14,7 @@
 pub mod host;
 pub mod need;
 pub mod netns;
+pub mod networks;
 pub mod picture;
 pub mod sweep;
+pub mod wire;

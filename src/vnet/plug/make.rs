@@ -1,5 +1,6 @@
 //! A port made real.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -140,8 +141,17 @@ impl Kernel {
 
     /// Sees to it that the character device is there, and belongs to who runs the hypervisor.
     fn give_node(&self, path: &Path, is_there: bool, link: &Link, request: &Request) -> Result<()> {
-        if !is_there {
-            let number = self.sysfs.character_device(&link.name, link.index);
+        let number = self.sysfs.character_device(&link.name, link.index);
+        if is_there {
+            // Namespaces share the directory of devices, and each numbers its links itself.
+            let found = std::fs::symlink_metadata(path)
+                .context(|| format!("cannot look up {}", path.display()))?;
+            let wanted = number.map(|(major, minor)| makedev(major, minor));
+            if wanted.is_some_and(|wanted| wanted != found.rdev()) {
+                let message = format!("{} is not the device of {}", path.display(), link.name);
+                return Err(Error::failed(message));
+            }
+        } else {
             let (major, minor) = number.ok_or_else(|| {
                 Error::failed(format!("there is no {} for {}", path.display(), link.name))
                     .hint("udev or a devtmpfs on /dev makes it")

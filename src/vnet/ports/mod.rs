@@ -21,10 +21,12 @@
 //! **Which device is used is in the name**, so that a pool of a thousand devices costs one reading of a directory and not
 //! of nine hundred files.
 
+pub(in crate::vnet) mod format;
 mod record;
 mod reserved;
 mod store;
 
+pub use format::QemuOptions;
 pub use record::{
     BadOwner, BadPortId, Connection, FunctionChange, Hostdev, Macvtap, Owner, Port, PortId,
     Reservation, Tap,

@@ -1,0 +1,86 @@
+//! Networks of a host in a namespace, and ncf run there.
+
+use std::process::Command;
+
+use ncf::state::StateDir;
+use ncf::vnet::active::{Active, Phase, Running};
+use ncf::vnet::definition::{self, Definition};
+use ncf::vnet::store::Store;
+use ncf::xml::Source;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::host::{Ran, isolate, program, scratch};
+
+/// A state directory of its own.
+pub struct Nets {
+    dir: TempDir,
+}
+
+impl Nets {
+    pub fn new() -> Self {
+        Self { dir: scratch() }
+    }
+
+    pub fn state(&self) -> std::path::PathBuf {
+        self.dir.path().join("ncf")
+    }
+
+    /// `ncf net` with these arguments, separated by blanks.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(program());
+        command.arg("--state-dir").arg(self.state()).arg("net");
+        command.args(arguments.split_whitespace());
+        isolate(&mut command);
+        command
+    }
+
+    pub fn ncf(&self, arguments: &str) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    #[track_caller]
+    pub fn done(&self, arguments: &str) -> Ran {
+        let ran = self.ncf(arguments);
+        assert_eq!(ran.status, Some(0), "{arguments}: {ran:?}");
+        ran
+    }
+
+    #[track_caller]
+    pub fn json(&self, arguments: &str) -> Value {
+        let ran = self.done(&format!("--json {arguments}"));
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Defines and starts a network.
+    #[track_caller]
+    pub fn network(&self, name: &str, inside: &str) {
+        let text = format!("<network><name>{name}</name>{inside}</network>\n");
+        let state = StateDir::new(self.state());
+        let lock = state.lock("test").unwrap();
+        let fill = definition::generate(|_| false).unwrap();
+        let definition = Definition::read(&Source::new(name, text), &fill).unwrap();
+        Store::new(&state).save(&definition, &lock).unwrap();
+        let mut active = Active::starting(&definition).unwrap();
+        active.phase = Phase::Running;
+        Running::new(&state).write(&active, &lock).unwrap();
+    }
+
+    /// A pool of macvtap devices.
+    #[track_caller]
+    pub fn pool(&self, name: &str, mode: &str, devices: &[&str]) {
+        let devices = devices
+            .iter()
+            .map(|dev| format!("<interface dev='{dev}'/>"));
+        let devices: String = devices.collect();
+        self.network(name, &format!("<forward mode='{mode}'>{devices}</forward>"));
+    }
+
+    /// The names of the ports there are.
+    pub fn ports(&self) -> Vec<String> {
+        let listed = self.json("ports");
+        let ports = listed["ports"].as_array().unwrap();
+        let name = |port: &Value| port["port"].as_str().unwrap().to_owned();
+        ports.iter().map(name).collect()
+    }
+}
