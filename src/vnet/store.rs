@@ -148,7 +148,7 @@ impl<'a> Store<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => {
                 removed.context(failed)?;
-                sync_dir(self.state.networks()).context(failed)
+                sync_dir(&self.state.networks()).context(failed)
             }
         }
     }
