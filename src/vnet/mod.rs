@@ -5,11 +5,19 @@
 //! | `name` | [`NetworkName`](name::NetworkName): a name that is safe as a file's |
 //! | `model` | what a definition says, as far as ncf acts on it |
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
+//! | `define` | whether a definition may stand beside the others |
+//! | `compose` | definitions from a few words |
+//! | `update` | changes to a part of a definition |
 //! | `store` | definitions on disk, and which are started at boot |
 //! | `active` | the records of what runs |
+//! | `lifecycle` | starting, stopping, undoing what was left half done |
 
 pub mod active;
+pub mod compose;
+pub mod define;
 pub mod definition;
+pub mod lifecycle;
 pub mod model;
 pub mod name;
 pub mod store;
+pub mod update;
