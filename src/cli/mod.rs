@@ -5,6 +5,7 @@ mod boot;
 mod change;
 mod diff;
 mod history;
+mod net;
 mod output;
 mod setup;
 mod status;
@@ -106,6 +107,7 @@ enum Command {
     Diff(diff::Args),
     Apply(apply::Args),
     History(history::Args),
+    Net(net::Args),
     BootRollback(boot::Args),
 }
 
@@ -118,6 +120,7 @@ impl Command {
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
+            | Self::Net(_)
             | Self::BootRollback(_) => false,
         };
         if begins {
@@ -175,6 +178,7 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Diff(args) => diff::run(&args, session, output),
         Command::Apply(args) => apply::run(&args, session, output),
         Command::History(args) => history::run(args, session, output),
+        Command::Net(args) => net::run(args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),
     }
 }

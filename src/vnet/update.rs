@@ -356,7 +356,7 @@ mod tests {
             ),
             (AddLast, Bridge, "<bridge name='b'/>", "has no bridge"),
             (Modify, Bridge, "<bridge name='b'/>", "has no bridge"),
-            (Delete, Portgroup, "<portgroup", "part:1:"),
+            (Delete, Portgroup, "<portgroup>", "part:1:"),
         ] {
             let error = update(POOL, action, section, part).unwrap_err().to_string();
             assert!(error.contains(words), "{part}: {error}");

@@ -101,6 +101,39 @@ pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
     take_down(running, lock, &record)
 }
 
+/// Changes what a network runs by, and its bridge accordingly.
+///
+/// Fails, with nothing changed, where that is possible only by stopping it.
+pub fn change(
+    state: &StateDir,
+    lock: &Lock,
+    mut record: Active,
+    definition: &Definition,
+) -> Result<()> {
+    let before = record.definition()?;
+    let (old, new) = (&before.network().forward, &definition.network().forward);
+    let changed = match (old, new) {
+        (Forward::Virtual(old), Forward::Virtual(new)) => own_bridge::changes(old, new),
+        (Forward::HostBridge(old), Forward::HostBridge(new)) => (old == new).then(Vec::new),
+        (Forward::Macvtap(_), Forward::Macvtap(_))
+        | (Forward::Hostdev { .. }, Forward::Hostdev { .. }) => Some(Vec::new()),
+        _ => None,
+    };
+    let Some(changed) = changed else {
+        let what = format!(
+            "the network {} runs: that can be changed only in its definition",
+            record.name
+        );
+        return Err(Error::state(what)
+            .hint("with --config; it is as the definition says once it is stopped and started"));
+    };
+    if let Some(own) = record.bridge.as_ref().filter(|_| !changed.is_empty()) {
+        own_bridge::change(&mut Socket::open()?, own, &changed)?;
+    }
+    record.set_definition(definition);
+    Running::new(state).write(&record, lock)
+}
+
 /// The devices in the bridge that ncf has made for a network: guests' and whatever was put there.
 pub fn ports_of_own_bridge(record: &Active, links: &[Link]) -> Vec<Link> {
     let Some(own) = &record.bridge else {

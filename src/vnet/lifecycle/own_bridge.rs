@@ -74,6 +74,49 @@ pub(super) fn is_ours(link: &Link, own: &OwnBridge) -> bool {
         && own.index.is_none_or(|index| index == link.index)
 }
 
+/// An option that can be changed while the bridge is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The spanning tree.
+    Stp(bool),
+    /// The forward delay in seconds.
+    Delay(u32),
+}
+
+/// How the one becomes the other; `None` where that takes another bridge.
+pub(super) fn changes(old: &VirtualBridge, new: &VirtualBridge) -> Option<Vec<Change>> {
+    let same = VirtualBridge {
+        stp: old.stp,
+        delay: old.delay,
+        mac_table: old.mac_table,
+        ..new.clone()
+    };
+    if same != *old {
+        return None;
+    }
+    let mut changes = Vec::new();
+    if old.delay != new.delay {
+        changes.push(Change::Delay(new.delay));
+    }
+    if old.stp != new.stp {
+        changes.push(Change::Stp(new.stp));
+    }
+    Some(changes)
+}
+
+/// Makes the changes to the bridge that was made.
+pub(super) fn change(socket: &mut Socket, own: &OwnBridge, changes: &[Change]) -> Result<()> {
+    let link = socket.link(&own.name)?.filter(|link| is_ours(link, own));
+    let link = link.ok_or_else(|| Error::failed(format!("the bridge {} is gone", own.name)))?;
+    for change in changes {
+        match change {
+            Change::Stp(on) => socket.set_stp(&link, *on)?,
+            Change::Delay(seconds) => socket.set_forward_delay(&link, *seconds * 100)?,
+        }
+    }
+    Ok(())
+}
+
 /// Removes the bridge if it is the one that was made. Says whether it was.
 pub(super) fn remove(socket: &mut Socket, own: &OwnBridge) -> Result<bool> {
     match socket.link(&own.name)? {
