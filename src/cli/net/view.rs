@@ -140,13 +140,7 @@ pub(super) fn one(session: &Session, name: &NetworkName) -> Option<NetworkView> 
     }
     let links = links_for(session, !matches!(record, Ok(None)));
     let autostart = store(session).is_autostarted(name);
-    Some(view(
-        name,
-        definition.as_ref(),
-        record,
-        autostart,
-        &links,
-    )))
+    Some(view(name, definition.as_ref(), record, autostart, &links))
 }
 
 fn view(
