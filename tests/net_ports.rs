@@ -295,7 +295,9 @@ fn a_port_that_cannot_be_had_leaves_nothing() {
         );
         nets.ncf("plug vlan --owner guest")
             .refused(1, &["the bridge br0 does not filter by VLAN"]);
+        bridge("br9");
         nets.network("gone", "<forward mode='bridge'/><bridge name='br9'/>");
+        ip("link delete br9");
         nets.ncf("plug gone --owner guest")
             .refused(1, &["there is no bridge br9"]);
         nets.network(
@@ -325,7 +327,10 @@ fn a_port_that_cannot_be_had_leaves_nothing() {
                 .unwrap()
                 .is_empty()
         );
-        assert_eq!(nets.done("repair").stdout, "Ports and kernel agree.\n");
+        assert_eq!(
+            nets.done("repair").stdout,
+            "Networks, ports and kernel agree.\n"
+        );
     });
 }
 
@@ -369,6 +374,29 @@ fn repair_puts_ports_back_and_forgets_those_that_are_gone() {
         nets.done("repair");
         assert!(exists(next));
         assert_eq!(nets.ports(), [tap]);
+    });
+}
+
+#[test]
+fn a_network_is_not_stopped_while_guests_are_in_it() {
+    macvtap_test(|| {
+        let nets = Nets::new();
+        bridge("br0");
+        wire("eth1", "far1");
+        nets.pool("direct", "private", &["eth1"]);
+        nets.network("own", "<bridge name='virbr7'/>");
+        nets.done("plug direct --owner web");
+        nets.done("plug own --owner db");
+        nets.ncf("stop direct").refused(3, &["in use by web (port ncf0)"]);
+        nets.ncf("stop own").refused(3, &["in use by db (port ncf1)"]);
+        nets.done("stop own --force");
+        assert!(!exists("virbr7"));
+        // Its port is put back when there is a bridge again.
+        nets.done("start own");
+        nets.done("repair");
+        assert_eq!(link_attribute("ncf1", "master"), "virbr7");
+        nets.done("unplug --owner db");
+        nets.done("stop own");
     });
 }
 

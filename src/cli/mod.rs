@@ -107,8 +107,8 @@ enum Command {
     Diff(diff::Args),
     Apply(apply::Args),
     History(history::Args),
-    BootRollback(boot::Args),
     Net(net::Args),
+    BootRollback(boot::Args),
 }
 
 impl Command {
@@ -120,8 +120,8 @@ impl Command {
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
-            | Self::BootRollback(_)
-            | Self::Net(_) => false,
+            | Self::Net(_)
+            | Self::BootRollback(_) => false,
         };
         if begins {
             BadSettings::Refuse
@@ -178,7 +178,7 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Diff(args) => diff::run(&args, session, output),
         Command::Apply(args) => apply::run(&args, session, output),
         Command::History(args) => history::run(args, session, output),
-        Command::BootRollback(args) => boot::run(&args, session, output),
         Command::Net(args) => net::run(args, session, output),
+        Command::BootRollback(args) => boot::run(&args, session, output),
     }
 }

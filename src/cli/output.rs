@@ -59,6 +59,13 @@ impl Output {
         }
     }
 
+    /// Prints a text that is the result of a command, as it is.
+    pub(super) fn raw(&self, text: &str) {
+        if !self.json {
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        }
+    }
+
     /// Prints a line that accompanies a command; `--quiet` leaves it out.
     pub(super) fn say(&self, line: impl Display) {
         if !self.quiet {

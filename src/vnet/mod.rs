@@ -7,14 +7,22 @@
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
 //! | `pool` | which device of a pool a port gets (pure) |
 //! | `ports` | records of the guests' ports and of reserved devices |
+//! | `define` | whether a definition may stand beside the others |
+//! | `compose` | definitions from a few words |
+//! | `update` | changes to a part of a definition |
 //! | `store` | definitions on disk, and which are started at boot |
 //! | `active` | the records of what runs |
+//! | `lifecycle` | starting, stopping, undoing what was left half done |
 
 pub mod active;
+pub mod compose;
+pub mod define;
 pub mod definition;
+pub mod lifecycle;
 pub mod model;
 pub mod name;
 pub mod plug;
 pub mod pool;
 pub mod ports;
 pub mod store;
+pub mod update;

@@ -195,7 +195,7 @@ pub(super) fn read_stored(source: &Source, name: &NetworkName) -> Result<Definit
 }
 
 /// Nothing is generated for what is read back; what would be is then found to be missing.
-fn nothing() -> Result<Fill> {
+pub(super) fn nothing() -> Result<Fill> {
     let bridge: InterfaceName = "none"
         .parse()
         .map_err(|error| Error::failed("cannot name a bridge").because(error))?;
@@ -245,7 +245,7 @@ mod tests {
             ["a b", "one"]
         );
         assert_eq!(store.definition(name).unwrap().unwrap(), one);
-        assert_eq!(store.autostarted().unwrap(), [name.clone()]);
+        assert_eq!(store.autostarted().unwrap(), std::slice::from_ref(name));
         store.remove(name, &lock).unwrap();
         assert_eq!(store.definition(name).unwrap(), None);
         assert!(!store.is_autostarted(name));

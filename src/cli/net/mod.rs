@@ -1,26 +1,58 @@
-//! `net`: logical networks for guests.
+//! `net`: logical networks.
 
+mod autostart;
+mod define;
+mod dumpxml;
+mod edit;
+mod info;
+mod list;
 mod port;
 mod port_view;
+mod start;
+mod stop;
+mod undefine;
+mod update;
+mod validate;
+mod view;
 
-use clap::Subcommand;
+use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use super::Done;
 use super::output::Output;
 use super::setup::Session;
+use crate::error::{Context as _, Error, Result};
+use crate::state::Lock;
+use crate::sys::name::InterfaceName;
+use crate::sys::netlink::Socket;
+use crate::vnet::active::Running;
+use crate::vnet::lifecycle;
+use crate::vnet::store::Store;
+use crate::xml::Source;
 
-/// Logical networks for guests
+/// Networks that guests name instead of this host's devices
 ///
-/// A guest names a network; what that is on this host (a bridge, a macvtap device, a virtual function) is in the
-/// host's definition of it.
+/// A network's definition says what its guests are connected to on this host: a bridge, a pool of devices, a bridge of
+/// ncf's own. Definitions are libvirt's <network> XML. A change that is open covers them: a rollback brings them back.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 enum Command {
+    Define(Box<define::Args>),
+    Undefine(undefine::Args),
+    Edit(edit::Args),
+    Dumpxml(dumpxml::Args),
+    List(list::Args),
+    Info(info::Args),
+    Autostart(autostart::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Update(update::Args),
+    Validate(validate::Args),
     Plug(port::PlugArgs),
     Unplug(port::UnplugArgs),
     Ports(port::PortsArgs),
@@ -30,9 +62,89 @@ enum Command {
 /// Runs `net`.
 pub(super) fn run(args: Args, session: &Session, output: &Output) -> Done {
     match args.command {
+        Command::Define(args) => define::run(&args, session, output),
+        Command::Undefine(args) => undefine::run(&args, session, output),
+        Command::Edit(args) => edit::run(&args, session, output),
+        Command::Dumpxml(args) => dumpxml::run(&args, session, output),
+        Command::List(args) => list::run(&args, session, output),
+        Command::Info(args) => info::run(&args, session, output),
+        Command::Autostart(args) => autostart::run(&args, session, output),
+        Command::Start(args) => start::run(&args, session, output),
+        Command::Stop(args) => stop::run(&args, session, output),
+        Command::Update(args) => update::run(&args, session, output),
+        Command::Validate(args) => validate::run(&args, session, output),
         Command::Plug(args) => port::plug(args, session, output),
         Command::Unplug(args) => port::unplug(&args, session, output),
         Command::Ports(args) => port::ports(&args, session, output),
         Command::Repair(args) => port::repair(&args, session, output),
     }
+}
+
+/// How long a command waits for another one to be done: many guests start at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Takes the lock for a command that changes something, and puts right what a killed one left.
+fn lock(session: &Session, output: &Output, command: &str) -> Result<Lock> {
+    let state = &session.host.state;
+    let lock = state.lock_within(command, PATIENCE)?;
+    if session.host.has_interfaces() {
+        port::undo_left(session, &lock, output)?;
+        match lifecycle::repair(state, &lock) {
+            Ok(gone) => {
+                for name in gone {
+                    let what = format!(
+                        "the network {name} was half made or its bridge was gone: it is stopped"
+                    );
+                    output.warn(&Error::failed(what));
+                }
+            }
+            Err(error) => output.warn(&error),
+        }
+    }
+    Ok(lock)
+}
+
+/// Fails where the running system is not the one that the definitions are about.
+fn must_run_here(session: &Session) -> Result<()> {
+    if session.host.has_interfaces() {
+        return Ok(());
+    }
+    let what = "networks run on this system, and the definitions are those of the one in --root";
+    Err(Error::failed(what).hint("with --applier builtin this system is taken for it"))
+}
+
+fn store(session: &Session) -> Store<'_> {
+    Store::new(&session.host.state)
+}
+
+fn running(session: &Session) -> Running<'_> {
+    Running::new(&session.host.state)
+}
+
+/// Reads a document from the file, or from standard input for `-`.
+fn read(file: &str) -> Result<Source> {
+    if file == "-" {
+        let stdin = std::io::stdin();
+        return Source::read("standard input", stdin.lock());
+    }
+    let opened = std::fs::File::open(file).context(|| format!("cannot read {file}"))?;
+    Source::read(file, opened)
+}
+
+/// Whether somebody sits before this command.
+fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the kernel has a device of that name; none where it cannot be asked.
+fn taken_names(session: &Session) -> Vec<InterfaceName> {
+    if !session.host.has_interfaces() {
+        return Vec::new();
+    }
+    let links = Socket::open().and_then(|mut socket| socket.links());
+    links
+        .unwrap_or_default()
+        .into_iter()
+        .map(|link| link.name)
+        .collect()
 }

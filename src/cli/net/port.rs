@@ -1,10 +1,9 @@
 //! `net plug`, `net unplug`, `net ports`, `net repair`.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
 use nix::unistd::{Group, User};
 
+use super::PATIENCE;
 use super::port_view::{PortView, ReservationView, described, table};
 use crate::cli::Done;
 use crate::cli::output::Output;
@@ -15,15 +14,13 @@ use crate::sys::boot;
 use crate::sys::name::MacAddress;
 use crate::sys::signals::SignalGuard;
 use crate::vnet::active::Running;
+use crate::vnet::lifecycle;
 use crate::vnet::model::{Network, PortRequest};
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Plugged, Plugger, Repaired, Request};
 use crate::vnet::pool::Skipped;
 use crate::vnet::ports::{Owner, PortId, Ports, QemuOptions, Read, Reserved};
 use crate::vnet::store::Store;
-
-/// How long a command that plugs or unplugs waits for another one.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plug a guest into a network
 ///
@@ -108,7 +105,7 @@ pub(super) struct PortsArgs {
     owner: Option<Owner>,
 }
 
-/// Make ports and kernel agree
+/// Make networks, ports and kernel agree
 ///
 /// Undoes what a killed command left half-made, forgets ports whose device is gone, and puts ports back into a bridge that
 /// they fell out of. Every command that plugs or unplugs does the first of these anyway.
@@ -117,6 +114,7 @@ pub(super) struct RepairArgs {}
 
 /// Runs `net plug`.
 pub(super) fn plug(args: PlugArgs, session: &Session, output: &Output) -> Done {
+    super::must_run_here(session)?;
     let lock = session.host.state.lock_within("net plug", PATIENCE)?;
     let mut plugger = opened(session, &lock, output)?;
     let network = running(session, &args.network)?;
@@ -160,6 +158,7 @@ pub(super) fn plug(args: PlugArgs, session: &Session, output: &Output) -> Done {
 
 /// Runs `net unplug`.
 pub(super) fn unplug(args: &UnplugArgs, session: &Session, output: &Output) -> Done {
+    super::must_run_here(session)?;
     let lock = session.host.state.lock_within("net unplug", PATIENCE)?;
     let mut plugger = opened(session, &lock, output)?;
     let _unbroken = SignalGuard::block()?;
@@ -217,11 +216,14 @@ pub(super) fn ports(args: &PortsArgs, session: &Session, output: &Output) -> Don
 
 /// Runs `net repair`.
 pub(super) fn repair(_args: &RepairArgs, session: &Session, output: &Output) -> Done {
+    super::must_run_here(session)?;
     let lock = session.host.state.lock_within("net repair", PATIENCE)?;
     let _unbroken = SignalGuard::block()?;
+    let gone = lifecycle::repair(&session.host.state, &lock)?;
     let mut plugger = Plugger::open(&session.host.state, &lock)?;
     plugger.repair()?;
-    let repaired = plugger.repaired();
+    let mut repaired: Vec<_> = gone.into_iter().map(Repaired::network).collect();
+    repaired.extend(plugger.repaired());
     let views: Vec<_> = repaired.iter().map(repaired_view).collect();
     output.json(&serde_json::json!({ "repaired": views }));
     for repaired in &repaired {
@@ -231,7 +233,7 @@ pub(super) fn repair(_args: &RepairArgs, session: &Session, output: &Output) -> 
         }
     }
     if repaired.is_empty() {
-        output.say("Ports and kernel agree.");
+        output.say("Networks, ports and kernel agree.");
     }
     let failed = repaired.iter().any(|it| it.error.is_some());
     Ok(failed.then_some(ErrorKind::Failed))
@@ -246,6 +248,39 @@ fn repaired_view(repaired: &Repaired) -> serde_json::Value {
 
 fn not_repaired(repaired: &Repaired, error: &Error) -> Error {
     Error::failed(repaired.what.clone()).because(error.one_line())
+}
+
+/// Undoes what a killed command left of ports, and says so.
+pub(super) fn undo_left(session: &Session, lock: &Lock, output: &Output) -> Result<()> {
+    if Ports::new(&session.host.state, &boot::id()?)
+        .unfinished()?
+        .is_empty()
+    {
+        return Ok(());
+    }
+    opened(session, lock, output).map(drop)
+}
+
+/// The guests that have ports in a network, or devices of it reserved: "web (port ncf3)".
+pub(super) fn guests_of(session: &Session, network: &NetworkName) -> Result<Vec<String>> {
+    let ports = Ports::new(&session.host.state, &boot::id()?);
+    let mut guests = Vec::new();
+    for read in ports.list()? {
+        if let Read::Port(port) = read
+            && port.network == *network
+        {
+            guests.push(format!("{} (port {})", port.owner, port.id));
+        }
+    }
+    for reserved in Reserved::beside(&ports).list()? {
+        if reserved.network == *network {
+            guests.push(format!(
+                "{} ({} is reserved)",
+                reserved.owner, reserved.device
+            ));
+        }
+    }
+    Ok(guests)
 }
 
 /// Undoes what a killed process left, and says so.

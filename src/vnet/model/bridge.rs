@@ -164,6 +164,21 @@ impl VirtualBridge {
         Ok(it)
     }
 
+    /// Whether the host has an IPv4 address on it.
+    pub fn has_ipv4(&self) -> bool {
+        self.addresses.iter().any(|it| it.net.addr().is_ipv4())
+    }
+
+    /// Whether the host has an IPv6 address on it.
+    pub fn has_ipv6(&self) -> bool {
+        self.addresses.iter().any(|it| it.net.addr().is_ipv6())
+    }
+
+    /// Whether the host forwards between it and others.
+    pub fn forwards(&self) -> bool {
+        self.isolation != Isolation::Isolated
+    }
+
     fn take_bridge(&mut self, bridge: Element<'_>) -> Result<()> {
         if let Some(name) = device(bridge, "name")?.filter(|name| !is_template(name)) {
             self.name = name;

@@ -112,6 +112,11 @@ impl Network {
         Ok(())
     }
 
+    /// Whether any of its ports has a vlan tag by its definition.
+    pub fn uses_vlans(&self) -> bool {
+        self.vlan.is_some() || self.portgroups.iter().any(|group| group.vlan.is_some())
+    }
+
     /// The portgroup of that name; without one the default portgroup, if there is one.
     ///
     /// Fails where there is none of that name.

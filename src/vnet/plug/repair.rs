@@ -2,6 +2,7 @@
 
 use super::{Kernel, Plugger};
 use crate::error::{Error, Result};
+use crate::vnet::name::NetworkName;
 use crate::vnet::ports::{Connection, Port, Read};
 
 /// One thing that did not agree.
@@ -11,6 +12,16 @@ pub struct Repaired {
     pub what: String,
     /// Why it could not be done.
     pub error: Option<Error>,
+}
+
+impl Repaired {
+    /// A network that is stopped: see [`crate::vnet::lifecycle::repair`].
+    pub fn network(name: NetworkName) -> Self {
+        Self {
+            what: format!("the network {name} was half made or its bridge was gone: it is stopped"),
+            error: None,
+        }
+    }
 }
 
 impl Plugger<'_> {

@@ -1,0 +1,199 @@
+//! Starting and stopping networks, and undoing what was left half done.
+//!
+//! Each step that changes the kernel is noted first: see [`super::active`]. So whatever kills a command, the next
+//! one knows what may be there and takes it away. A bridge that ncf has not made is never taken over nor removed.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `facts` | [`Facts`]: what is looked at first |
+//! | `check` | whether a network can be started here (pure) |
+//! | `own_bridge` | making and removing a bridge |
+//! | `forwarding` | the host's switches |
+
+mod check;
+mod facts;
+mod forwarding;
+mod own_bridge;
+
+pub use check::{MissingServices, check};
+pub use facts::Facts;
+
+use super::active::{Active, Phase, Running};
+use super::definition::Definition;
+use super::model::Forward;
+use super::name::NetworkName;
+use crate::error::{Error, Result};
+use crate::state::{Lock, StateDir};
+use crate::sys::netlink::Socket;
+use crate::sys::netlink::link::Link;
+
+/// Starts a network, which must not run.
+///
+/// Fails, with nothing left of it, where it cannot be started here; returns what is not as it might be.
+pub fn start(
+    state: &StateDir,
+    lock: &Lock,
+    definition: &Definition,
+    facts: &Facts,
+    services: MissingServices,
+) -> Result<Vec<String>> {
+    let running = Running::new(state);
+    let name = &definition.network().name;
+    if running.record(name)?.is_some() {
+        return Err(Error::state(format!("the network {name} runs already")));
+    }
+    let warnings = check(definition.network(), facts, services)?;
+    let mut record = Active::starting(definition)?;
+    match bring_up(running, lock, definition, &mut record) {
+        Ok(()) => Ok(warnings),
+        Err(error) => {
+            let error =
+                Error::new(error.kind(), format!("cannot start the network {name}")).because(error);
+            match take_down(running, lock, &record) {
+                Ok(()) => Err(error),
+                Err(left) => Err(error
+                    .hint(format!("nor could it be undone: {}", left.one_line()))
+                    .hint("the next command of 'ncf net' that changes something tries again")),
+            }
+        }
+    }
+}
+
+fn bring_up(
+    running: Running<'_>,
+    lock: &Lock,
+    definition: &Definition,
+    record: &mut Active,
+) -> Result<()> {
+    if let Forward::Virtual(bridge) = &definition.network().forward {
+        let others = running.records()?;
+        record.bridge = Some(super::active::OwnBridge {
+            name: bridge.name.clone(),
+            mac: bridge.mac,
+            index: None,
+        });
+        record.needs = forwarding::needs(bridge, &others)?;
+        running.write(record, lock)?;
+        let mut socket = Socket::open()?;
+        if let Err(error) = own_bridge::create(&mut socket, definition.network(), bridge) {
+            // Whatever is there now, somebody else was faster.
+            record.bridge = None;
+            return Err(error);
+        }
+        let link = own_bridge::set_up(&mut socket, bridge)?;
+        if let Some(own) = &mut record.bridge {
+            own.index = Some(link.index);
+        }
+        forwarding::switch_on(&record.needs, &others)?;
+    }
+    record.phase = Phase::Running;
+    running.write(record, lock)
+}
+
+/// Stops a network, which must run. Its ports must have been unplugged; devices that others have put into its
+/// bridge are let go.
+///
+/// On failure what is left of it goes with the next command.
+pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
+    let running = Running::new(state);
+    record.phase = Phase::Stopping;
+    running.write(&record, lock)?;
+    take_down(running, lock, &record)
+}
+
+/// Changes what a network runs by, and its bridge accordingly.
+///
+/// Fails, with nothing changed, where that is possible only by stopping it.
+pub fn change(
+    state: &StateDir,
+    lock: &Lock,
+    mut record: Active,
+    definition: &Definition,
+) -> Result<()> {
+    let before = record.definition()?;
+    let (old, new) = (&before.network().forward, &definition.network().forward);
+    let changed = match (old, new) {
+        (Forward::Virtual(old), Forward::Virtual(new)) => own_bridge::changes(old, new),
+        (Forward::HostBridge(old), Forward::HostBridge(new)) => (old == new).then(Vec::new),
+        (Forward::Macvtap(_), Forward::Macvtap(_))
+        | (Forward::Hostdev { .. }, Forward::Hostdev { .. }) => Some(Vec::new()),
+        _ => None,
+    };
+    let Some(changed) = changed else {
+        let what = format!(
+            "the network {} runs: that can be changed only in its definition",
+            record.name
+        );
+        return Err(Error::state(what)
+            .hint("with --config; it is as the definition says once it is stopped and started"));
+    };
+    if let Some(own) = record.bridge.as_ref().filter(|_| !changed.is_empty()) {
+        own_bridge::change(&mut Socket::open()?, own, &changed)?;
+    }
+    record.set_definition(definition);
+    Running::new(state).write(&record, lock)
+}
+
+/// The devices in the bridge that ncf has made for a network: guests' and whatever was put there.
+pub fn ports_of_own_bridge(record: &Active, links: &[Link]) -> Vec<Link> {
+    let Some(own) = &record.bridge else {
+        return Vec::new();
+    };
+    let bridge = links.iter().find(|link| own_bridge::is_ours(link, own));
+    let index = bridge.map(|link| link.index);
+    links
+        .iter()
+        .filter(|link| index.is_some() && link.master == index)
+        .cloned()
+        .collect()
+}
+
+/// Whether what was made for a network that runs is still there.
+pub fn is_whole(record: &Active, links: &[Link]) -> bool {
+    let own = record.bridge.as_ref();
+    own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
+}
+
+fn take_down(running: Running<'_>, lock: &Lock, record: &Active) -> Result<()> {
+    if let Some(own) = &record.bridge {
+        own_bridge::remove(&mut Socket::open()?, own)?;
+    }
+    let mut others = running.records()?;
+    others.retain(|other| other.name != record.name);
+    forwarding::switch_off(&record.needs, &others)?;
+    running.remove(&record.name, lock)
+}
+
+/// Takes away what is left of networks that a killed command was starting or stopping, and the records of those
+/// whose bridge somebody has removed, and of earlier boots. Returns the networks that no longer run.
+///
+/// Goes on where one fails; the first error is returned in the end.
+pub fn repair(state: &StateDir, lock: &Lock) -> Result<Vec<NetworkName>> {
+    let running = Running::new(state);
+    let names = running.names()?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let links = Socket::open()?.links()?;
+    let mut gone = Vec::new();
+    let mut failed = None;
+    for name in names {
+        let done = match running.record(&name) {
+            Ok(Some(record)) if record.phase == Phase::Running && is_whole(&record, &links) => {
+                continue;
+            }
+            Ok(Some(record)) => take_down(running, lock, &record),
+            // Of an earlier boot.
+            Ok(None) => {
+                let _ = running.remove(&name, lock);
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => gone.push(name),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(gone), Err)
+}
