@@ -90,6 +90,10 @@ install: build assets ## install program, boot hooks, manual pages, completions,
 	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' initscripts/ncf-transaction \
 		> $(DESTDIR)$(INITDIR)/ncf-transaction
 	chmod 755 $(DESTDIR)$(INITDIR)/ncf-transaction
+	$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d
+	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' libvirt/hook-qemu \
+		> $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf
+	chmod 755 $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf
 	$(INSTALL) -m 644 $(assets)/man5/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 644 $(assets)/man8/*.8 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -D -m 644 $(assets)/completions/ncf \
@@ -114,6 +118,7 @@ uninstall: ## remove what install put there; settings and state stay
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
+	rm -f $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf
 	rm -f $(DESTDIR)$(MANDIR)/man5/ncf.conf.5
 	rm -f $(DESTDIR)$(MANDIR)/man8/ncf.8 $(DESTDIR)$(MANDIR)/man8/ncf-*.8
 	rm -f $(DESTDIR)$(DATADIR)/bash-completion/completions/ncf

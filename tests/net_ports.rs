@@ -387,8 +387,10 @@ fn a_network_is_not_stopped_while_guests_are_in_it() {
         nets.network("own", "<bridge name='virbr7'/>");
         nets.done("plug direct --owner web");
         nets.done("plug own --owner db");
-        nets.ncf("stop direct").refused(3, &["in use by web (port ncf0)"]);
-        nets.ncf("stop own").refused(3, &["in use by db (port ncf1)"]);
+        nets.ncf("stop direct")
+            .refused(3, &["in use by web (port ncf0)"]);
+        nets.ncf("stop own")
+            .refused(3, &["in use by db (port ncf1)"]);
         nets.done("stop own --force");
         assert!(!exists("virbr7"));
         // Its port is put back when there is a bridge again.

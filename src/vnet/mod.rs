@@ -7,6 +7,8 @@
 //! | `definition` | [`Definition`](definition::Definition): the text, which nothing is lost of, and its model |
 //! | `pool` | which device of a pool a port gets (pure) |
 //! | `ports` | records of the guests' ports and of reserved devices |
+//! | `plug` | ports made real and undone |
+//! | `resolve` | guests' definitions for this host |
 //! | `define` | whether a definition may stand beside the others |
 //! | `compose` | definitions from a few words |
 //! | `update` | changes to a part of a definition |
@@ -24,5 +26,6 @@ pub mod name;
 pub mod plug;
 pub mod pool;
 pub mod ports;
+pub mod resolve;
 pub mod store;
 pub mod update;

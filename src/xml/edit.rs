@@ -78,6 +78,16 @@ impl<'a> Edit<'a> {
         self.push(element.range(), written.trim().to_owned());
     }
 
+    /// Puts `written` in the place of these bytes, such as those of [`Element::attribute_range`].
+    pub fn replace_range(&mut self, range: Range<usize>, written: &str) {
+        self.push(range, written.to_owned());
+    }
+
+    /// The end of a line and the indentation that `element` stands behind; empty where something else is before it.
+    pub fn indentation(&self, element: Element<'_>) -> String {
+        self.lead(element.range().start)
+    }
+
     /// Takes `element` out, and the line that it stood on where nothing else does.
     pub fn remove(&mut self, element: Element<'_>) {
         let range = element.range();

@@ -96,11 +96,12 @@ pub struct Point {
 /// The system calls of `command` that may change something: for each name those that do, in order. Opening a file
 /// that is not created does not.
 pub fn calls_of(command: &Command) -> BTreeMap<String, Vec<bool>> {
-    let (ran, log) = traced(
-        command,
-        &CALLS.map(|call| format!("?{call}")).join(","),
-        None,
-    );
+    calls_of_these(command, &CALLS.map(|call| format!("?{call}")).join(","))
+}
+
+/// As [`calls_of`], of these system calls, as strace(1) takes them.
+pub fn calls_of_these(command: &Command, these: &str) -> BTreeMap<String, Vec<bool>> {
+    let (ran, log) = traced(command, these, None);
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let mut calls: BTreeMap<String, Vec<bool>> = BTreeMap::new();
     for line in log.lines() {

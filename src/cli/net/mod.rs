@@ -8,6 +8,7 @@ mod info;
 mod list;
 mod port;
 mod port_view;
+mod resolve;
 mod start;
 mod stop;
 mod undefine;
@@ -57,6 +58,9 @@ enum Command {
     Unplug(port::UnplugArgs),
     Ports(port::PortsArgs),
     Repair(port::RepairArgs),
+    Resolve(resolve::ResolveArgs),
+    Release(resolve::ReleaseArgs),
+    Check(resolve::CheckArgs),
 }
 
 /// Runs `net`.
@@ -77,6 +81,9 @@ pub(super) fn run(args: Args, session: &Session, output: &Output) -> Done {
         Command::Unplug(args) => port::unplug(&args, session, output),
         Command::Ports(args) => port::ports(&args, session, output),
         Command::Repair(args) => port::repair(&args, session, output),
+        Command::Resolve(args) => resolve::resolve(&args, session, output),
+        Command::Release(args) => resolve::release(&args, session, output),
+        Command::Check(args) => resolve::check(&args, session, output),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::sys::escape::escape;
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::pci::PciAddress;
 use crate::vnet::name::NetworkName;
+use crate::vnet::plug::Place;
 use crate::vnet::pool::Skipped;
 use crate::vnet::ports::{Connection, Owner, Port, PortId, Reservation};
 
@@ -122,6 +123,37 @@ impl<'a> From<&'a Reservation> for ReservationView<'a> {
             device: &reservation.device,
             since: reservation.since,
         }
+    }
+}
+
+/// A place in a network, as in JSON.
+pub(super) fn placed(
+    network: &NetworkName,
+    place: Option<&Place>,
+    skipped: &[Skipped],
+) -> serde_json::Value {
+    let skipped: Vec<_> = skipped
+        .iter()
+        .map(|it| serde_json::json!({ "device": it.device.to_string(), "reason": it.why }))
+        .collect();
+    match place {
+        None => serde_json::json!({ "network": network, "type": "network" }),
+        Some(Place::Bridge(bridge)) => {
+            serde_json::json!({ "network": network, "type": "bridge", "bridge": bridge })
+        }
+        Some(Place::Macvtap { lower, mode, .. }) => serde_json::json!({
+            "network": network,
+            "type": "macvtap",
+            "lower": lower,
+            "mode": mode.as_str(),
+            "skipped": skipped,
+        }),
+        Some(Place::Hostdev { address, .. }) => serde_json::json!({
+            "network": network,
+            "type": "hostdev",
+            "address": address,
+            "skipped": skipped,
+        }),
     }
 }
 

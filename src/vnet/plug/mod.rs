@@ -8,13 +8,16 @@
 //! |---|---|
 //! | `mod` | [`Plugger`]: plug, unplug, repair |
 //! | `look` | whether a device can be had |
+//! | `place` | where a guest that is not plugged here would be |
 //! | `make` | a port made real |
 //! | `function` | virtual functions, changed and put back |
 //! | `undo` | and made undone |
+//! | `repair` | state and kernel made to agree |
 
 mod function;
 mod look;
 mod make;
+mod place;
 mod repair;
 mod undo;
 
@@ -29,14 +32,14 @@ use crate::sys::netlink::macvtap::Mode;
 use crate::sys::pci::PciAddress;
 use crate::sys::sriov::Sysfs;
 use crate::vnet::model::{
-    Devices, Forward, HostdevDriver, MacvtapMode, Network, PortRequest, PortSettings,
-    VirtualPortKind,
+    Devices, Forward, MacvtapMode, Network, PortRequest, PortSettings, VirtualPortKind,
 };
 use crate::vnet::pool::{self, Choice, Device, Sharing, Skipped, Tried, Usage};
 use crate::vnet::ports::{
     Connection, Hostdev, Macvtap, Owner, Port, PortId, Ports, Read, Reserved, Tap,
 };
 
+pub use place::{Place, Placed};
 pub use repair::Repaired;
 
 /// How many queues a port may have: `MAX_TAP_QUEUES` in the kernel's `drivers/net/tap.c` and `tun.c`.
@@ -177,10 +180,7 @@ impl<'a> Plugger<'a> {
                 driver,
                 devices,
             } => {
-                let driver = driver.map(|driver| match driver {
-                    HostdevDriver::Vfio => "vfio".to_owned(),
-                    HostdevDriver::Kvm => "kvm".to_owned(),
-                });
+                let driver = driver.map(place::driver);
                 self.plug_hostdev(&making, *managed, driver, devices)
             }
         }
@@ -252,12 +252,7 @@ impl<'a> Plugger<'a> {
     ) -> Result<Plugged> {
         let sharing = sharing(making.network, &making.settings);
         let devices = self.kernel.devices(&macvtap.devices, true)?;
-        let mode = match macvtap.mode {
-            MacvtapMode::Bridge => Mode::Bridge,
-            MacvtapMode::Private => Mode::Private,
-            MacvtapMode::Vepa => Mode::Vepa,
-            MacvtapMode::Passthrough => Mode::Passthrough,
-        };
+        let mode = place::mode(macvtap.mode);
         let usage = self.usage()?;
         let choice = pool::choose(&devices, sharing, &usage, |device| {
             let Device::Link(lower) = device else {

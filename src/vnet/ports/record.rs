@@ -259,6 +259,8 @@ pub struct Reservation {
     pub interface: usize,
     /// The device: a network device's name or a PCI address.
     pub device: String,
+    /// Whether no other may use it.
+    pub exclusive: bool,
     /// Since when.
     pub since: jiff::Timestamp,
 }

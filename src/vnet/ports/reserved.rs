@@ -143,7 +143,12 @@ impl Reservation {
 
 fn file_name(reservation: &Reservation) -> Option<String> {
     let id = reservation.id.to_string();
-    Some(named(&id, &reservation.kept()?, Sharing::Exclusive))
+    let sharing = if reservation.exclusive {
+        Sharing::Exclusive
+    } else {
+        Sharing::Shared
+    };
+    Some(named(&id, &reservation.kept()?, sharing))
 }
 
 /// The content of a regular file of at most `most` bytes; a link is not followed, a FIFO does not block.
