@@ -264,6 +264,16 @@ fn a_manifest_that_cannot_be_read_is_told_with_what_the_boot_said() {
 }
 
 #[test]
+fn a_state_directory_that_is_not_to_be_trusted_is_told() {
+    let host = rebooted(&[]);
+    fs::set_permissions(host.state(), Permissions::from_mode(0o777)).unwrap();
+    host.ncf(&HOOK)
+        .refused(1, &["others than its owner may write"]);
+    assert!(motd(&host).unwrap().contains("could NOT be rolled back"));
+    assert!(is_changed(&host));
+}
+
+#[test]
 fn a_note_that_is_no_good_hides_nothing_and_goes_with_the_next_acknowledgement() {
     let host = rebooted(&[]);
     hook(&host);

@@ -8,7 +8,7 @@
 //! The line at the login (see [`crate::sys::motd`]) is a second teller and no record: it is gone with the next boot.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Notice {
     pub fn write(&self, dir: &Path) -> Result<()> {
         let failed = || format!("cannot write {}", dir.join(NAME).display());
         let mut json = serde_json::to_vec_pretty(self)
-            .map_err(std::io::Error::from)
+            .map_err(io::Error::from)
             .context(failed)?;
         json.push(b'\n');
         write_durably(dir, NAME, &json).context(failed)
@@ -87,8 +87,15 @@ impl Notice {
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(NAME);
         let failed = || format!("cannot read {}", path.display());
+        let absent = |error: &io::Error| {
+            // Not a directory: then it is no change, which is for others to say.
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        };
         let file = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if absent(&error) => return Ok(None),
             file => file.context(failed)?,
         };
         let mut json = Vec::new();

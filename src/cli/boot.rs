@@ -8,7 +8,7 @@ use super::view::count;
 use super::{Done, change};
 use crate::change::at_boot::{AtBoot, undo};
 use crate::change::transaction::{Snapshot, Transaction};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sys::motd;
 use crate::sys::signals::SignalGuard;
 
@@ -37,10 +37,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
         change::print_nothing("No change is open: nothing to undo.", output);
         return Ok(None);
     }
-    let lock = host.state.lock("boot-rollback")?;
-    let open = Transaction::open(host, &lock)?;
-    let unbroken = SignalGuard::block()?;
-    let done = undo(open, host, args.earlier_boot, &unbroken);
+    let done = attempt(args, session);
     if let Some(line) = line(&done) {
         tell(args, session, output, &line);
     }
@@ -65,7 +62,14 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     }
 }
 
-/// What the login is to show; nothing where nothing was changed.
+fn attempt(args: &Args, session: &Session) -> Result<AtBoot> {
+    let host = &session.host;
+    let lock = host.state.lock("boot-rollback")?;
+    let open = Transaction::open(host, &lock)?;
+    undo(open, host, args.earlier_boot, &SignalGuard::block()?)
+}
+
+/// What the login is to show; nothing where nothing was changed, or another ncf is at work.
 fn line(done: &Result<AtBoot>) -> Option<String> {
     match done {
         Ok(AtBoot::Undone(report)) if report.is_restored() => {
@@ -77,6 +81,7 @@ fn line(done: &Result<AtBoot>) -> Option<String> {
             ))
         }
         Ok(AtBoot::BegunSinceBoot | AtBoot::Survives { .. }) => None,
+        Err(error) if error.kind() == ErrorKind::State => None,
         Ok(AtBoot::Undone(_)) | Err(_) => Some(
             "ncf: the open change could NOT be rolled back when this machine booted: see 'ncf status'"
                 .to_owned(),
