@@ -1,5 +1,6 @@
 # Runs in the guest, after guest.sh: checks what the last cut has left, and goes on until the next.
-# Given: type, of the file system; expected, what the files may be; when, "loop", "boot" or "never".
+# Given: type, of the file system; expected, what the files may be; when, "loop", "boot" or "never"; steps, after how
+# many steps of the loop the power is to be cut.
 # shellcheck shell=bash disable=SC2154
 
 mount -t "$type" /dev/vdb /mnt || exit 1
@@ -49,19 +50,27 @@ fi
 next=$((version + 1))
 state "$version" "/tmp/$version"
 state "$next" "/tmp/$next"
-if [ "$when" = loop ]; then
-    echo now
-fi
+# step: another one. So a slow machine is not cut at the first step each time, and a fast one not after a hundred.
+step() {
+    if [ "$steps" = 0 ] && [ "$when" = loop ]; then
+        echo now
+    fi
+    steps=$((steps - 1))
+}
 while true; do
     echo "opening $version"
+    step
     ncf -q change-begin || exit 1
+    step
     rm -f "$config"/ifcfg-odd "$config"/ifcfg-even
     cp -a "/tmp/$next/." "$config"
     if [ $((RANDOM % 2)) = 0 ]; then
         echo "between $version $next"
+        step
         ncf -q change-commit || exit 1
         read -r version next <<<"$next $version"
     else
+        step
         ncf -q --applier none change-rollback || exit 1
     fi
     echo "at $version"
