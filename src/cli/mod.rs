@@ -60,8 +60,14 @@ pub struct Globals {
     state_dir: Option<PathBuf>,
 
     /// Read settings from this file instead of /etc/ncf/ncf.conf
-    #[arg(long, global = true, env = "NCF_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[arg(
+        long,
+        global = true,
+        env = "NCF_CONFIG",
+        value_name = "FILE",
+        value_parser = SettingsFile::parse
+    )]
+    config: Option<SettingsFile>,
 
     /// What takes interfaces down and up
     #[arg(
@@ -84,6 +90,29 @@ pub struct Globals {
     /// Print more: each file, each cause
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
+}
+
+/// Where settings are read from.
+///
+/// Not simply a path: 'net update' has a --config of its own, as virsh has, and clap hands that on as this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum SettingsFile {
+    /// The usual place.
+    Default,
+    /// This file.
+    File(PathBuf),
+}
+
+impl SettingsFile {
+    /// Empty is as not given, as of an environment variable.
+    #[allow(clippy::unnecessary_wraps, reason = "clap wants a result")]
+    fn parse(text: &str) -> Result<Self, std::convert::Infallible> {
+        if text.is_empty() {
+            Ok(Self::Default)
+        } else {
+            Ok(Self::File(text.into()))
+        }
+    }
 }
 
 /// What takes interfaces down and up.

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Applier as Choice, Globals};
+use super::{Applier as Choice, Globals, SettingsFile};
 use crate::apply::Applier;
 use crate::apply::builtin::Builtin;
 use crate::apply::missing::Missing;
@@ -71,7 +71,7 @@ impl Session {
 }
 
 fn settings(globals: &Globals, root: &Root) -> Result<Conf> {
-    let Some(path) = &globals.config else {
+    let Some(SettingsFile::File(path)) = &globals.config else {
         return conf::load(&root.host_path(Path::new(conf::DEFAULT_PATH)));
     };
     if !path.exists() {

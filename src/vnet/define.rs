@@ -54,7 +54,7 @@ impl Known {
         if let Some(before) = before.filter(|before| before.uuid != network.uuid)
             && network.uuid == fill.uuid
         {
-            let same = Definition::read(source, &like(before, fill))?;
+            let same = Definition::read_like(source, before, fill)?;
             if same.network() == before {
                 return Ok(same);
             }
@@ -113,19 +113,6 @@ fn common_bridge<'a>(one: &'a Network, other: &Network) -> Option<&'a InterfaceN
     let bridge = one.forward.bridge()?;
     let common = other.forward.bridge() == Some(bridge) && (makes(one) || makes(other));
     common.then_some(bridge)
-}
-
-/// What an existing network has, for what is generated.
-pub(super) fn like(network: &Network, fill: &Fill) -> Fill {
-    let (bridge, mac) = match &network.forward {
-        Forward::Virtual(bridge) => (bridge.name.clone(), bridge.mac),
-        _ => (fill.bridge.clone(), fill.mac),
-    };
-    Fill {
-        uuid: network.uuid,
-        bridge,
-        mac,
-    }
 }
 
 #[cfg(test)]

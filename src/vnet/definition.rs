@@ -35,6 +35,20 @@ impl Definition {
         Ok(Self { text, network })
     }
 
+    /// Reads a text that is to take the place of the definition of `before`, and takes from that what is missing,
+    /// or else from `spare`.
+    pub fn read_like(source: &Source, before: &Network, spare: &Fill) -> Result<Self> {
+        let mut fill = Fill {
+            uuid: before.uuid,
+            ..spare.clone()
+        };
+        if let Forward::Virtual(bridge) = &before.forward {
+            fill.bridge = bridge.name.clone();
+            fill.mac = bridge.mac;
+        }
+        Self::read(source, &fill)
+    }
+
     /// The text, with all that was generated.
     pub fn text(&self) -> &str {
         &self.text

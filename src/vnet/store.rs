@@ -195,7 +195,7 @@ pub(super) fn read_stored(source: &Source, name: &NetworkName) -> Result<Definit
 }
 
 /// Nothing is generated for what is read back; what would be is then found to be missing.
-pub(super) fn nothing() -> Result<Fill> {
+fn nothing() -> Result<Fill> {
     let bridge: InterfaceName = "none"
         .parse()
         .map_err(|error| Error::failed("cannot name a bridge").because(error))?;

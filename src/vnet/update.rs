@@ -1,9 +1,7 @@
 //! Changes to a part of a definition, as `net-update` in `virsh(1)` makes them.
 
-use super::define::like;
-use super::definition::Definition;
+use super::definition::{Definition, generate};
 use super::model::Forward;
-use super::store::nothing;
 use crate::error::{Error, Result};
 use crate::xml::{Document, Edit, Element, Source, Tree};
 
@@ -58,9 +56,10 @@ impl Update<'_> {
                 self.device(&Source::new(source.name(), text), &part)?
             }
         };
-        let changed = Definition::read(
+        let changed = Definition::read_like(
             &Source::new(source.name(), text),
-            &like(definition.network(), &nothing()?),
+            definition.network(),
+            &generate(|_| false)?,
         )?;
         let (before, after) = (definition.network(), changed.network());
         if before.name != after.name || before.uuid != after.uuid {

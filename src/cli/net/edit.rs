@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
-use super::{define, is_interactive, lock, store};
+use super::{is_interactive, lock, store, taken_names};
 use crate::error::{Context as _, Error, Result};
+use crate::vnet::define::Known;
 use crate::vnet::definition::Definition;
 use crate::vnet::name::NetworkName;
 use crate::xml::Source;
@@ -76,12 +77,16 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
 }
 
 fn accept(session: &Session, before: &Definition, source: &Source) -> Result<Definition> {
-    let (edited, _) = define::prepare(session, source)?;
+    let known = Known::of(&session.host.state)?;
+    let taken = taken_names(session);
+    let spare = known.fill(|name| taken.contains(name))?;
+    let edited = Definition::read_like(source, before.network(), &spare)?;
     let (old, new) = (before.network(), edited.network());
     if old.name != new.name || old.uuid != new.uuid {
         let what = "name and uuid of a network cannot be edited";
         return Err(Error::failed(what).hint("'ncf net define' makes another network"));
     }
+    known.admit(new)?;
     Ok(edited)
 }
 

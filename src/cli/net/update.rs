@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::super::Done;
+use super::super::SettingsFile;
 use super::super::output::Output;
 use super::super::setup::Session;
 use super::{lock, must_run_here, read, running, store};
@@ -48,8 +49,13 @@ pub(super) struct Args {
     live: bool,
 
     /// Change the definition
-    #[arg(long)]
-    config: bool,
+    #[arg(
+        long,
+        num_args = 0,
+        default_missing_value = "",
+        value_parser = SettingsFile::parse
+    )]
+    config: Option<SettingsFile>,
 
     /// What runs if the network runs, its definition if not
     #[arg(long, conflicts_with_all = ["live", "config"])]
@@ -141,7 +147,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
 
 /// Whether what runs and whether the definition is changed.
 fn targets(args: &Args, runs: bool) -> Result<(bool, bool)> {
-    match (args.live, args.config) {
+    match (args.live, args.config.is_some()) {
         (false, false) => Ok((runs, !runs)),
         (true, _) if !runs => Err(Error::state(format!(
             "the network {} does not run",

@@ -36,11 +36,14 @@ impl Socket {
             BridgeStpState::Disabled
         };
         // The delay first: with the spanning tree on, one below two seconds is refused rather than raised.
-        let data = vec![
+        let mut data = vec![
             InfoBridge::ForwardDelay(new.forward_delay),
             InfoBridge::StpState(state),
-            InfoBridge::VlanFiltering(new.vlan_filtering),
         ];
+        if new.vlan_filtering {
+            // A kernel without it refuses to be told that it is off, too.
+            data.push(InfoBridge::VlanFiltering(true));
+        }
         let mut message = LinkMessage::default();
         message.attributes = vec![
             LinkAttribute::IfName(name.as_str().to_owned()),
