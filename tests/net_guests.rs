@@ -2,6 +2,8 @@
 
 #![allow(
     missing_docs,
+    clippy::panic,
+    clippy::format_push_string,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test's name says what it shows, and it fails by panicking"
@@ -100,7 +102,7 @@ impl Guest {
     }
 
     /// Forgets what the console said so far.
-    fn from_now(&self) {
+    fn forget(&self) {
         while self.console.try_recv().is_ok() {}
     }
 }
@@ -213,7 +215,7 @@ fn guests_reach_what_their_networks_let_them() {
         // Private: only what is beyond the wire.
         one.reaches("10.9.2.1");
         two.reaches("10.9.2.1");
-        one.from_now();
+        one.forget();
         one.does_not_reach("10.9.2.12");
         // VEPA: the other guest only once the switch sends back where it came from.
         one.reaches("10.9.3.1");

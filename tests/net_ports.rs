@@ -2,6 +2,8 @@
 
 #![allow(
     missing_docs,
+    clippy::panic,
+    clippy::format_collect,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test's name says what it shows, and it fails by panicking"
@@ -251,12 +253,8 @@ fn what_is_absent_or_used_by_the_host_is_passed_over_and_said() {
         );
         let port = nets.json("plug net --owner guest");
         assert_eq!(port["lower"], "eth5", "one that is down is brought up");
-        assert_eq!(
-            link_attribute("eth5", "flags")
-                .to_string()
-                .contains("\"UP\""),
-            true
-        );
+        let flags = link_attribute("eth5", "flags").to_string();
+        assert!(flags.contains("\"UP\""), "{flags}");
         let skipped = port["skipped"].as_array().unwrap();
         let of = |index: usize| {
             let skipped = &skipped[index];

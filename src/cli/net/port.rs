@@ -222,7 +222,7 @@ pub(super) fn repair(_args: &RepairArgs, session: &Session, output: &Output) -> 
     let gone = lifecycle::repair(&session.host.state, &lock)?;
     let mut plugger = Plugger::open(&session.host.state, &lock)?;
     plugger.repair()?;
-    let mut repaired: Vec<_> = gone.into_iter().map(Repaired::network).collect();
+    let mut repaired: Vec<_> = gone.iter().map(Repaired::network).collect();
     repaired.extend(plugger.repaired());
     let views: Vec<_> = repaired.iter().map(repaired_view).collect();
     output.json(&serde_json::json!({ "repaired": views }));
@@ -306,14 +306,12 @@ fn say_repaired(plugger: &mut Plugger<'_>, output: &Output) {
 /// The definition that a network runs by.
 pub(super) fn running(session: &Session, name: &NetworkName) -> Result<Network> {
     let state = &session.host.state;
-    match Running::new(state).active(name)? {
-        Some(active) => Ok(active.definition()?.network().clone()),
-        None => {
-            Store::new(state).must_have(name)?;
-            Err(Error::state(format!("the network {name} is not active"))
-                .hint(format!("'ncf net start {name}' starts it")))
-        }
+    if let Some(active) = Running::new(state).active(name)? {
+        return Ok(active.definition()?.network().clone());
     }
+    Store::new(state).must_have(name)?;
+    Err(Error::state(format!("the network {name} is not active"))
+        .hint(format!("'ncf net start {name}' starts it")))
 }
 
 pub(super) fn warn_skipped(skipped: &[Skipped], output: &Output) {

@@ -52,7 +52,11 @@ impl<'a> PortView<'a> {
     }
 }
 
-#[allow(clippy::ref_option, reason = "serde calls it so")]
+#[allow(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it so"
+)]
 fn skipped<S: serde::Serializer>(
     skipped: &Option<&[Skipped]>,
     serializer: S,
@@ -203,7 +207,7 @@ pub(super) fn table(ports: &[Port], reserved: &[Reservation]) -> Vec<String> {
         rows.push([
             port.id.to_string(),
             port.network.to_string(),
-            escape(port.owner.as_str().as_bytes()).to_string(),
+            escape(port.owner.as_str().as_bytes()),
             port.mac.to_string(),
             place(port),
         ]);
@@ -212,7 +216,7 @@ pub(super) fn table(ports: &[Port], reserved: &[Reservation]) -> Vec<String> {
         rows.push([
             "-".to_owned(),
             reservation.network.to_string(),
-            escape(reservation.owner.as_str().as_bytes()).to_string(),
+            escape(reservation.owner.as_str().as_bytes()),
             "-".to_owned(),
             format!(
                 "{} reserved since {}",

@@ -15,13 +15,11 @@ impl Kernel {
         lower: &InterfaceName,
         making: &Making<'_>,
     ) -> Result<Option<FunctionChange>> {
-        match self.sysfs.function_of(lower)? {
-            Some(function) => self.function_change(&function, making),
-            None => {
-                making.no_vlan(&format!("{lower} is no virtual function and"))?;
-                Ok(None)
-            }
+        if let Some(function) = self.sysfs.function_of(lower)? {
+            return self.function_change(&function, making);
         }
+        making.no_vlan(&format!("{lower} is no virtual function and"))?;
+        Ok(None)
     }
 
     /// What a port changes in a function; `None` where it is no virtual one: then there is nobody to tell.

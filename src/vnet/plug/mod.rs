@@ -28,6 +28,7 @@ use crate::state::{Lock, StateDir};
 use crate::sys::boot;
 use crate::sys::name::MacAddress;
 use crate::sys::netlink::Socket;
+use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
 use crate::sys::pci::PciAddress;
 use crate::sys::sriov::Sysfs;
@@ -181,7 +182,7 @@ impl<'a> Plugger<'a> {
                 devices,
             } => {
                 let driver = driver.map(place::driver);
-                self.plug_hostdev(&making, *managed, driver, devices)
+                self.plug_hostdev(&making, *managed, driver.as_deref(), devices)
             }
         }
     }
@@ -225,7 +226,7 @@ impl<'a> Plugger<'a> {
     ) -> Result<Plugged> {
         let network = &making.network.name;
         let link = self.kernel.socket.link(bridge)?;
-        let link = link.filter(|link| link.is_bridge()).ok_or_else(|| {
+        let link = link.filter(Link::is_bridge).ok_or_else(|| {
             Error::failed(format!(
                 "cannot plug {} into {network}: there is no bridge {bridge}",
                 making.request.owner
@@ -292,7 +293,7 @@ impl<'a> Plugger<'a> {
         &mut self,
         making: &Making<'_>,
         managed: bool,
-        driver: Option<String>,
+        driver: Option<&str>,
         devices: &Devices,
     ) -> Result<Plugged> {
         let devices = self.kernel.devices(devices, false)?;
@@ -309,7 +310,7 @@ impl<'a> Plugger<'a> {
             let port = making.port(Connection::Hostdev(Hostdev {
                 address: *address,
                 managed,
-                driver: driver.clone(),
+                driver: driver.map(str::to_owned),
                 function,
             }));
             self.make(port, making.request).map(Tried::Good)

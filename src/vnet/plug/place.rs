@@ -3,6 +3,7 @@
 use super::{Kernel, exhausted, sharing};
 use crate::error::{Error, Result};
 use crate::sys::name::InterfaceName;
+use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
 use crate::sys::pci::PciAddress;
 use crate::vnet::model::{Forward, HostdevDriver, MacvtapMode, Network, PortSettings};
@@ -133,7 +134,7 @@ impl Kernel {
     }
 
     fn bridge(&mut self, network: &Network, name: &InterfaceName) -> Result<Placed> {
-        match self.socket.link(name)?.filter(|link| link.is_bridge()) {
+        match self.socket.link(name)?.filter(Link::is_bridge) {
             Some(_) => Ok(Place::Bridge(name.clone()).alone()),
             None => Err(Error::failed(format!(
                 "the bridge {name} of the network {} is absent",

@@ -16,7 +16,7 @@ pub struct Repaired {
 
 impl Repaired {
     /// A network that is stopped: see [`crate::vnet::lifecycle::repair`].
-    pub fn network(name: NetworkName) -> Self {
+    pub fn network(name: &NetworkName) -> Self {
         Self {
             what: format!("the network {name} was half made or its bridge was gone: it is stopped"),
             error: None,

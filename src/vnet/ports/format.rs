@@ -92,11 +92,11 @@ impl Port {
         match &self.connection {
             Connection::Tap(tap) => with_device(tap.queues, Some(tap.mtu)),
             Connection::Macvtap(macvtap) => with_device(macvtap.queues, None),
-            Connection::Hostdev(hostdev) => self.libvirt_hostdev(hostdev, mac.clone()),
+            Connection::Hostdev(hostdev) => Self::libvirt_hostdev(hostdev, mac.clone()),
         }
     }
 
-    fn libvirt_hostdev(&self, hostdev: &Hostdev, mac: Tree) -> Tree {
+    fn libvirt_hostdev(hostdev: &Hostdev, mac: Tree) -> Tree {
         let managed = if hostdev.managed { "yes" } else { "no" };
         let mut tree = Tree::new("interface")
             .with("type", "hostdev")

@@ -238,8 +238,11 @@ impl Port {
     pub fn alias(&self) -> String {
         const LONGEST: usize = 255;
         let text = format!("ncf: port of {} in {}", self.owner, self.network);
-        let cut = text.floor_char_boundary(LONGEST);
-        text.get(..cut).unwrap_or_default().to_owned()
+        let ends = text.char_indices().map(|(at, it)| at + it.len_utf8());
+        let cut = ends.take_while(|end| *end <= LONGEST).last();
+        text.get(..cut.unwrap_or_default())
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 

@@ -51,7 +51,7 @@ impl Reserved {
             })?;
             found.push(reservation);
         }
-        found.sort_by(|one, other| (one.since, one.id).cmp(&(other.since, other.id)));
+        found.sort_by_key(|it| (it.since, it.id));
         Ok(found)
     }
 

@@ -44,6 +44,9 @@ enum Stage {
     Plugged,
 }
 
+/// What a record's name says.
+type Named = (Stage, PortId, (Device, Sharing));
+
 impl Ports {
     /// Those in `state` of the boot `boot`, as [`crate::sys`] has its name. Nothing is made yet.
     pub fn new(state: &StateDir, boot: &str) -> Self {
@@ -163,7 +166,7 @@ impl Ports {
     }
 
     /// Every record's stage, port and device, as the names say.
-    fn names(&self) -> Result<Vec<(Stage, PortId, (Device, Sharing))>> {
+    fn names(&self) -> Result<Vec<Named>> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -274,7 +277,7 @@ pub(super) fn parts(name: &str) -> Option<(&str, Device, Sharing)> {
     Some((id, device, sharing))
 }
 
-fn parse(name: &str) -> Option<(Stage, PortId, (Device, Sharing))> {
+fn parse(name: &str) -> Option<Named> {
     let (stage, name) = match name.strip_prefix('.') {
         Some(name) => (Stage::Unfinished, name),
         None => (Stage::Plugged, name),

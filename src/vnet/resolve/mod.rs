@@ -160,7 +160,7 @@ pub fn resolve(
     resolved.map_err(|error| {
         let reserved = Reserved::beside(&ports);
         let undone = made.iter().map(|it| reserved.remove(lock, it));
-        match undone.filter_map(Result::err).next() {
+        match undone.collect::<Vec<_>>().into_iter().find_map(Result::err) {
             None => error,
             Some(left) => error.hint(format!("a device stays reserved: {}", left.one_line())),
         }
@@ -195,7 +195,7 @@ fn resolve_noting(
         }
         let (placed, settings) = finder
             .place(interface)
-            .map_err(|error| at(interface, error))?;
+            .map_err(|error| at(interface, &error))?;
         render::interface(&mut edit, interface, &placed.place, &settings)?;
         let (device, sharing) = placed.place.device();
         let is_device = !matches!(placed.place, Place::Bridge(_));
@@ -260,16 +260,13 @@ fn reservation(
 }
 
 /// The error with its place in the document, of the same kind and with the same hints.
-fn at(interface: &Interface<'_>, error: Error) -> Error {
+fn at(interface: &Interface<'_>, error: &Error) -> Error {
     let placed = interface.element.error(error.one_line());
     let mut full = Error::new(error.kind(), placed.to_string());
     if let Some(lines) = placed.excerpt_lines() {
         full = full.excerpt(lines);
     }
-    error
-        .hints()
-        .iter()
-        .fold(full, |full, hint| full.hint(hint))
+    error.hints().iter().fold(full, Error::hint)
 }
 
 /// Says of each interface of a guest whether this host has a place for it. Nothing is changed.

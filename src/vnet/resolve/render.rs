@@ -2,7 +2,7 @@
 
 use super::domain::Interface;
 use crate::error::Result;
-use crate::vnet::model::{PortSettings, VirtualPort};
+use crate::vnet::model::{PortSettings, VirtualPort, VirtualPortKind};
 use crate::vnet::plug::Place;
 use crate::vnet::ports::format;
 use crate::xml::{Edit, Element, Tree};
@@ -33,6 +33,37 @@ pub(super) fn interface(
         edit.replace_range(range, &format!("type='{kind}'"));
     }
     edit.replace(interface.source, &indented(edit, interface.source, &source));
+    let mut new = by_kind(edit, element, place, settings)?;
+    if let Some(vlan) = settings.vlan.as_ref().filter(|_| lacks(element, "vlan")) {
+        new.push(format::vlan(vlan));
+    }
+    if let Some(merged) = &settings.virtual_port {
+        let tree = virtual_port(merged);
+        match element.child("virtualport")? {
+            Some(present) if interface.request.virtual_port.as_ref() != Some(merged) => {
+                edit.replace(present, &indented(edit, present, &tree));
+            }
+            Some(_) => {}
+            None => new.push(tree),
+        }
+    }
+    if settings.trust_guest_rx_filters && element.attribute("trustGuestRxFilters").is_none() {
+        edit.add_attribute(element, "trustGuestRxFilters", "yes");
+    }
+    for tree in new {
+        let written = indented(edit, interface.source, &tree);
+        edit.insert_after(interface.source, &written);
+    }
+    Ok(())
+}
+
+/// What only a hostdev interface has, and what only the others have.
+fn by_kind(
+    edit: &mut Edit<'_>,
+    element: Element<'_>,
+    place: &Place,
+    settings: &PortSettings,
+) -> Result<Vec<Tree>> {
     let mut new = Vec::new();
     if let Place::Hostdev {
         managed, driver, ..
@@ -60,27 +91,7 @@ pub(super) fn interface(
             new.push(Tree::new("port").with("isolated", "yes"));
         }
     }
-    if let Some(vlan) = settings.vlan.as_ref().filter(|_| lacks(element, "vlan")) {
-        new.push(format::vlan(vlan));
-    }
-    if let Some(merged) = &settings.virtual_port {
-        let tree = virtual_port(merged);
-        match element.child("virtualport")? {
-            Some(present) if interface.request.virtual_port.as_ref() != Some(merged) => {
-                edit.replace(present, &indented(edit, present, &tree));
-            }
-            Some(_) => {}
-            None => new.push(tree),
-        }
-    }
-    if settings.trust_guest_rx_filters && element.attribute("trustGuestRxFilters").is_none() {
-        edit.add_attribute(element, "trustGuestRxFilters", "yes");
-    }
-    for tree in new {
-        let written = indented(edit, interface.source, &tree);
-        edit.insert_after(interface.source, &written);
-    }
-    Ok(())
+    Ok(new)
 }
 
 fn lacks(element: Element<'_>, child: &str) -> bool {
@@ -106,7 +117,7 @@ fn virtual_port(port: &VirtualPort) -> Tree {
         .with_some("instanceid", port.instanceid)
         .with_some("profileid", port.profileid.as_ref())
         .with_some("interfaceid", port.interfaceid);
-    let tree = Tree::new("virtualport").with_some("type", port.kind.map(|kind| kind.as_str()));
+    let tree = Tree::new("virtualport").with_some("type", port.kind.map(VirtualPortKind::as_str));
     if parameters == Tree::new("parameters") {
         tree
     } else {
