@@ -132,8 +132,8 @@ pub fn broadcast(sender: [u8; 6], text: &str) -> Vec<u8> {
 /// Whether a frame has that text in it.
 pub fn with(text: &str) -> impl Fn(&[u8]) -> bool {
     move |frame| {
-        let words = frame.windows(text.len());
-        words.into_iter().any(|it| it == text.as_bytes())
+        let mut words = frame.windows(text.len());
+        words.any(|it| it == text.as_bytes())
     }
 }
 

@@ -40,31 +40,24 @@ pub(super) struct PortView<'a> {
     address: Option<PciAddress>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queues: Option<u16>,
-    #[serde(serialize_with = "skipped", skip_serializing_if = "Option::is_none")]
-    skipped: Option<&'a [Skipped]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<Vec<serde_json::Value>>,
 }
 
-impl<'a> PortView<'a> {
+impl PortView<'_> {
     /// With what was passed over.
-    pub(super) fn with(mut self, skipped: &'a [Skipped]) -> Self {
-        self.skipped = Some(skipped);
+    pub(super) fn with(mut self, skipped: &[Skipped]) -> Self {
+        self.skipped = Some(skipped_view(skipped));
         self
     }
 }
 
-#[allow(
-    clippy::ref_option,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it so"
-)]
-fn skipped<S: serde::Serializer>(
-    skipped: &Option<&[Skipped]>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let skipped = skipped.unwrap_or_default().iter();
-    serializer.collect_seq(
-        skipped.map(|it| serde_json::json!({ "device": it.device.to_string(), "reason": it.why })),
-    )
+/// What was passed over, as in JSON.
+fn skipped_view(skipped: &[Skipped]) -> Vec<serde_json::Value> {
+    let skipped = skipped.iter();
+    skipped
+        .map(|it| serde_json::json!({ "device": it.device.to_string(), "reason": it.why }))
+        .collect()
 }
 
 impl<'a> From<&'a Port> for PortView<'a> {
@@ -136,10 +129,7 @@ pub(super) fn placed(
     place: Option<&Place>,
     skipped: &[Skipped],
 ) -> serde_json::Value {
-    let skipped: Vec<_> = skipped
-        .iter()
-        .map(|it| serde_json::json!({ "device": it.device.to_string(), "reason": it.why }))
-        .collect();
+    let skipped = skipped_view(skipped);
     match place {
         None => serde_json::json!({ "network": network, "type": "network" }),
         Some(Place::Bridge(bridge)) => {
