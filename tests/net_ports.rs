@@ -303,6 +303,8 @@ fn a_port_that_cannot_be_had_leaves_nothing() {
             "<forward mode='private'><interface dev='eth1'/></forward><vlan><tag id='5'/></vlan>",
         );
         nets.ncf("plug direct --owner guest").refused(1, &["VLAN"]);
+        nets.ncf("plug direct --owner guest --inbound 1000,2000")
+            .refused(1, &["its limits (inbound average"]);
         nets.ncf("plug nowhere --owner guest")
             .refused(1, &["there is no network nowhere"]);
         nets.ncf("plug direct --owner guest --portgroup none")

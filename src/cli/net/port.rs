@@ -9,6 +9,7 @@ use crate::cli::Done;
 use crate::cli::output::Output;
 use crate::cli::setup::Session;
 use crate::error::{Error, ErrorKind, Result};
+use crate::qos::{Bandwidth, Limit};
 use crate::state::Lock;
 use crate::sys::boot;
 use crate::sys::name::MacAddress;
@@ -42,6 +43,14 @@ pub(super) struct PlugArgs {
     /// The portgroup, instead of the network's default one
     #[arg(long, value_name = "NAME")]
     portgroup: Option<String>,
+
+    /// What the guest may receive: average[,peak[,burst[,floor]]]
+    #[arg(long, value_name = "LIMIT")]
+    inbound: Option<Limit>,
+
+    /// What the guest may send: average[,peak[,burst]]
+    #[arg(long, value_name = "LIMIT")]
+    outbound: Option<Limit>,
 
     /// The user who runs the hypervisor, by name or number, if it is not root
     #[arg(long, value_parser = parse_user)]
@@ -118,11 +127,16 @@ pub(super) fn plug(args: PlugArgs, session: &Session, output: &Output) -> Done {
     let lock = session.host.state.lock_within("net plug", PATIENCE)?;
     let mut plugger = opened(session, &lock, output)?;
     let network = running(session, &args.network)?;
+    let bandwidth = Bandwidth {
+        inbound: args.inbound,
+        outbound: args.outbound,
+    };
     let request = Request {
         owner: args.owner,
         mac: args.mac,
         port: PortRequest {
             portgroup: args.portgroup,
+            bandwidth: Some(bandwidth).filter(|it| !it.is_empty()),
             ..PortRequest::default()
         },
         user: args.user,
