@@ -222,6 +222,11 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Removes what a killed command had begun to write.
+    pub(super) fn sweep(self, _lock: &Lock) {
+        crate::state::sync::sweep(&self.dir());
+    }
+
     fn dir(self) -> PathBuf {
         self.state.run().join("networks")
     }

@@ -22,6 +22,7 @@ use super::active::{Active, Phase, Running};
 use super::definition::Definition;
 use super::model::Forward;
 use super::name::NetworkName;
+use super::store::Store;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
 use crate::sys::netlink::Socket;
@@ -170,6 +171,8 @@ fn take_down(running: Running<'_>, lock: &Lock, record: &Active) -> Result<()> {
 /// Goes on where one fails; the first error is returned in the end.
 pub fn repair(state: &StateDir, lock: &Lock) -> Result<Vec<NetworkName>> {
     let running = Running::new(state);
+    running.sweep(lock);
+    Store::new(state).sweep(lock);
     let names = running.names()?;
     if names.is_empty() {
         return Ok(Vec::new());
