@@ -1,12 +1,10 @@
 //! The host that transactions work on: where things are, and who does what.
 
-use std::path::Path;
-
 use super::manifest::Device;
 use crate::apply::Applier;
-use crate::error::{Context, Result};
 use crate::iface::backend::{Backend, Scope};
 use crate::state::StateDir;
+pub use crate::sys::boot::id as boot_id;
 use crate::sys::name::InterfaceName;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
@@ -97,13 +95,4 @@ fn path_below(name: InterfaceName, links: &[Link]) -> Vec<InterfaceName> {
         at += 1;
     }
     path
-}
-
-/// The kernel's name for the present boot.
-///
-/// Source: `random(4)`, `/proc/sys/kernel/random/boot_id`.
-pub fn boot_id() -> Result<String> {
-    let path = Path::new("/proc/sys/kernel/random/boot_id");
-    let id = std::fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))?;
-    Ok(id.trim().to_owned())
 }

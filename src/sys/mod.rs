@@ -2,6 +2,7 @@
 //!
 //! What is here knows nothing of transactions or of configuration formats.
 
+pub mod boot;
 pub mod clock;
 pub mod conf;
 pub mod escape;

@@ -16,6 +16,7 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
+pub mod counters;
 pub mod function;
 pub mod ifb;
 pub mod ipv6;

@@ -8,12 +8,13 @@ mod handle;
 mod wire;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use nix::errno::Errno;
 
 use super::Socket;
 use super::link::Link;
 use super::raw::{Attributes, Raw, find, text, u32_at};
 use super::refusal::Refusal;
-use crate::error::Result;
+use crate::error::{Context as _, Result};
 
 use handle::gone_is_done;
 pub use handle::{Handle, bytes, ticks};
@@ -28,6 +29,10 @@ const RTM_NEWTFILTER: u16 = 44;
 const RTM_DELTFILTER: u16 = 45;
 const RTM_GETTFILTER: u16 = 46;
 const RTM_NEWACTION: u16 = 48;
+const RTM_DELACTION: u16 = 49;
+
+/// The number of the policer that is made to see whether one can be; `nc` in ASCII and one.
+const PROBE: u32 = 0x6e63_0001;
 
 /// `ETH_P_ALL` of `<linux/if_ether.h>`.
 pub const ALL_PROTOCOLS: u16 = 3;
@@ -332,7 +337,6 @@ impl Socket {
     /// The qdisc of a device that hangs on `parent`; `None` where there is none, or only what a device has that
     /// was never up.
     pub fn qdisc(&mut self, link: &Link, parent: Handle) -> Result<Option<Qdisc>> {
-        use nix::errno::Errno;
         let request = Header::new(link.index, Handle::NONE, parent);
         match self.get(request.message(RTM_GETQDISC, &Attributes::default())) {
             Ok(answer) => Ok(answer
@@ -454,7 +458,7 @@ impl Socket {
         class: &HtbClass,
     ) -> Result<()> {
         let failed = || format!("cannot set the class {handle} of {}", link.name);
-        let options = crate::error::Context::context(wire::htb_class(class), failed)?;
+        let options = wire::htb_class(class).context(failed)?;
         let attributes = of_kind("htb").with_nest(wire::TCA_OPTIONS, &options);
         let request = Header::new(link.index, handle, parent);
         self.change(request.message(RTM_NEWTCLASS, &attributes), NLM_F_CREATE)
@@ -495,7 +499,7 @@ impl Socket {
 
     fn put_filter(&mut self, link: &Link, header: Header, filter: &U32, flags: u16) -> Result<()> {
         let failed = || format!("cannot set a filter of {}", link.name);
-        let options = crate::error::Context::context(wire::u32(filter), failed)?;
+        let options = wire::u32(filter).context(failed)?;
         let attributes = of_kind("u32").with_nest(wire::TCA_OPTIONS, &options);
         self.change(header.message(RTM_NEWTFILTER, &attributes), flags)
             .map_err(|refusal| refusal.during(failed()))
@@ -519,26 +523,48 @@ impl Socket {
     /// Changes the policer with the index that it has, whichever filters use it. Its counters stay.
     pub fn change_police(&mut self, link: &Link, police: &Police) -> Result<()> {
         let failed = || format!("cannot change the policer of {}", link.name);
-        let action = wire::action(&Action::Police(*police));
-        let action = crate::error::Context::context(action, failed)?;
-        // struct tcamsg: a family and padding.
-        let mut payload = vec![0; 4];
-        payload.extend(
-            Attributes::default()
-                .with_nest(wire::TCA_ACT_TAB, &action)
-                .0,
-        );
-        let message = Raw {
-            kind: RTM_NEWACTION,
-            payload,
-        };
-        self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
-            .map_err(|refusal| refusal.during(failed()))
+        let action = wire::action(&Action::Police(*police)).context(failed)?;
+        self.change(
+            about_action(RTM_NEWACTION, &action),
+            NLM_F_CREATE | NLM_F_REPLACE,
+        )
+        .map_err(|refusal| refusal.during(failed()))
     }
+
+    /// Whether this kernel has policers. One that no filter uses is made and deleted.
+    pub fn has_police(&mut self) -> Result<bool> {
+        let police = Police {
+            index: PROBE,
+            rate: 1_000_000,
+            burst: 65_536,
+            peak: None,
+            mtu: 65_536,
+            overhead: 0,
+        };
+        let action = wire::action(&Action::Police(police))?;
+        let made = self.change(about_action(RTM_NEWACTION, &action), NLM_F_CREATE);
+        match made {
+            Ok(()) => {
+                let action = wire::police_number(PROBE);
+                self.change(about_action(RTM_DELACTION, &action), 0)
+                    .map_err(|refusal| refusal.during("cannot delete a policer"))?;
+                Ok(true)
+            }
+            Err(refusal) if refusal.is_any(&[Errno::EEXIST]) => Ok(true),
+            Err(refusal) if refusal.is_any(&[Errno::ENOENT, Errno::EOPNOTSUPP]) => Ok(false),
+            Err(refusal) => Err(refusal.during("cannot see whether the kernel has policers")),
+        }
+    }
+}
+
+/// `struct tcamsg`, a family and padding, and one action.
+fn about_action(kind: u16, action: &Attributes) -> Raw {
+    let mut payload = vec![0; 4];
+    payload.extend(Attributes::default().with_nest(wire::TCA_ACT_TAB, action).0);
+    Raw { kind, payload }
 }
 
 /// Whether the kernel refused because it does not know the kind of qdisc, filter or action.
 pub fn is_unknown_kind(error: &crate::Error) -> bool {
-    use nix::errno::Errno;
     Refusal::of(error).is_some_and(|refusal| refusal.is_any(&[Errno::ENOENT, Errno::EOPNOTSUPP]))
 }

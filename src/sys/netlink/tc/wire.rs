@@ -253,6 +253,14 @@ pub(super) fn action(action: &Action) -> Result<Attributes> {
     Ok(Attributes::default().with_nest(1, &action))
 }
 
+/// The policer with this number, to be deleted.
+pub(super) fn police_number(index: u32) -> Attributes {
+    let action = Attributes::default()
+        .with_text(TCA_ACT_KIND, "police")
+        .with_u32(TCA_ACT_INDEX, index);
+    Attributes::default().with_nest(1, &action)
+}
+
 /// The first action of a list, and its counters.
 fn read_action(list: &[u8]) -> Option<(Action, Counters)> {
     let (_, first) = attributes(list).next()?;
