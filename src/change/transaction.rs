@@ -149,7 +149,7 @@ pub struct Begin {
 #[must_use]
 pub struct Transaction<'l> {
     pub(super) dir: PathBuf,
-    pub(super) _lock: &'l Lock,
+    pub(super) lock: &'l Lock,
 }
 
 impl<'l> Transaction<'l> {
@@ -157,7 +157,7 @@ impl<'l> Transaction<'l> {
     pub fn open(host: &Host, lock: &'l Lock) -> Result<Self> {
         let dir = host.state.transaction();
         if is_open(&dir)? {
-            return Ok(Self { dir, _lock: lock });
+            return Ok(Self { dir, lock });
         }
         Err(none_open(host))
     }
@@ -201,7 +201,7 @@ impl<'l> Transaction<'l> {
             Ok((manifest, ())) => Ok((
                 Self {
                     dir: dir.clone(),
-                    _lock: lock,
+                    lock,
                 },
                 Snapshot::new(dir, manifest),
             )),

@@ -6,6 +6,7 @@ mod change;
 mod diff;
 mod history;
 mod output;
+mod qos;
 mod setup;
 mod status;
 mod view;
@@ -107,6 +108,7 @@ enum Command {
     Apply(apply::Args),
     History(history::Args),
     BootRollback(boot::Args),
+    Qos(qos::Args),
 }
 
 impl Command {
@@ -118,7 +120,8 @@ impl Command {
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
-            | Self::BootRollback(_) => false,
+            | Self::BootRollback(_)
+            | Self::Qos(_) => false,
         };
         if begins {
             BadSettings::Refuse
@@ -176,5 +179,6 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Apply(args) => apply::run(&args, session, output),
         Command::History(args) => history::run(args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),
+        Command::Qos(args) => qos::run(args, session, output),
     }
 }

@@ -149,7 +149,7 @@ impl<'a> Qos<'a> {
             Origin::Persistent
         };
         let done = self.finish(target, Some((&settings, origin)), ready);
-        done.map_err(|error| {
+        done.inspect_err(|_| {
             if !request.transient {
                 let _ = match &old {
                     Some(old) => record::keep(self.state, self.lock, target, &old.settings),
@@ -157,7 +157,6 @@ impl<'a> Qos<'a> {
                 };
             }
             self.back(target, now.as_ref());
-            error
         })
     }
 
@@ -170,6 +169,18 @@ impl<'a> Qos<'a> {
         let now = self.live(target)?.map(|applied| applied.settings);
         let done = self.finish(target, Some((settings, origin)), ready);
         done.inspect_err(|_| self.back(target, now.as_ref()))
+    }
+
+    /// What was applied to a target that is still the same device.
+    pub fn applied(&mut self, target: &Target) -> Result<Option<Applied>> {
+        self.live(target)
+    }
+
+    /// Takes limits that were applied out of the kernel, and leaves records alone. A device that is gone already is
+    /// no error.
+    pub fn take_away(&mut self, target: &Target) -> Result<Done> {
+        let ready = self.ready(target, None)?;
+        self.finish(target, None, ready)
     }
 
     /// Takes away limits: those of the directions that `keep` has none of, from the record, the kernel or both.

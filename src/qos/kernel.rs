@@ -85,14 +85,12 @@ impl Kernel {
 
     /// Whether there are policers.
     pub fn has_police(&mut self) -> Result<bool> {
-        match self.police {
-            Some(known) => Ok(known),
-            None => {
-                let known = self.socket.has_police()?;
-                self.police = Some(known);
-                Ok(known)
-            }
+        if let Some(known) = self.police {
+            return Ok(known);
         }
+        let known = self.socket.has_police()?;
+        self.police = Some(known);
+        Ok(known)
     }
 
     /// What the kernel has of a device.

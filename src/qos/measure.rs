@@ -108,7 +108,7 @@ impl<'a> Meter<'a> {
     /// Reads the counters now. A direction that is shaped is counted by its class, which knows each packet's size on
     /// the wire; others by the device.
     pub fn read(&mut self) -> Result<Reading> {
-        let shown = show(self.state, Some(&self.device))?;
+        let shown = show(self.state, Some(&self.device), true)?;
         let own = shown
             .into_iter()
             .find(|it| it.target.function.is_none() && it.link.is_some());

@@ -12,6 +12,7 @@
 //! | `record` | limits on disk |
 //! | `function` | virtual functions of SR-IOV cards |
 //! | `apply` | [`Qos`]: setting, clearing and applying limits |
+//! | `network` | limits of logical networks and their ports |
 //! | `show` | limits as they are, with counters |
 //! | `probe` | what the kernel has of all this |
 //! | `measure`, `plot` | rate over time, and a drawing of it (pure) |
@@ -22,6 +23,7 @@ pub mod function;
 pub mod kernel;
 mod limit;
 pub mod measure;
+pub mod network;
 pub mod plot;
 pub mod probe;
 mod rate;

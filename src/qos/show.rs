@@ -72,8 +72,14 @@ pub struct ShownClass {
     pub counters: Counters,
 }
 
-/// All targets that have a limit, or the one device and its functions.
-pub fn show(state: &StateDir, only: Option<&InterfaceName>) -> Result<Vec<Shown>> {
+/// All targets that have a limit, or the one device and its functions. Only what is recorded where the system worked
+/// on is not the `running` one.
+pub fn show(state: &StateDir, only: Option<&InterfaceName>, running: bool) -> Result<Vec<Shown>> {
+    if !running {
+        let records = record::records(state)?.into_iter();
+        let records = records.filter(|it| only.is_none_or(|only| it.target.device == *only));
+        return Ok(records.map(only_recorded).collect());
+    }
     let mut kernel = Kernel::open()?;
     kernel.read_all()?;
     let qdiscs = kernel.socket().qdiscs()?;
@@ -99,6 +105,19 @@ pub fn show(state: &StateDir, only: Option<&InterfaceName>) -> Result<Vec<Shown>
         .into_iter()
         .map(|(target, recorded)| one(&mut kernel, &run, &qdiscs, target, recorded))
         .collect()
+}
+
+fn only_recorded(record: record::Record) -> Shown {
+    Shown {
+        target: record.target,
+        link: None,
+        view: record.settings.view,
+        origin: Some(Origin::Persistent),
+        settings: Some(record.settings),
+        agrees: false,
+        sides: Vec::new(),
+        rate: None,
+    }
 }
 
 /// Whether a device has something of ncf's, as far as the list of qdiscs tells.
@@ -153,21 +172,21 @@ fn one(
     let view = view.unwrap_or(View::of(&link));
     shown.view = Some(view);
     let present = kernel.present(&link)?;
-    shown.agrees = agrees(kernel, shown.settings.as_ref(), &present)?;
+    shown.agrees = agrees(kernel, shown.settings.as_ref(), &present);
     shown.sides = sides(&present, view, shown.settings.as_ref(), qdiscs);
     Ok(shown)
 }
 
-fn agrees(kernel: &mut Kernel, settings: Option<&Settings>, present: &Present) -> Result<bool> {
+fn agrees(kernel: &mut Kernel, settings: Option<&Settings>, present: &Present) -> bool {
     let Some(settings) = settings else {
-        return Ok(!present.has_ours());
+        return !present.has_ours();
     };
     // Looking must not need the right to make a policer: what is there is taken for what can be.
     let polices = matches!(our_action(present), Some(Action::Police(_)));
     let has_police = polices || (present.ifb.is_none() && kernel.has_police().unwrap_or(true));
     let plan = plan_for(settings, present, || Ok(has_police));
     let steps = plan.and_then(|plan| steps(&plan, present, settings.replace));
-    Ok(steps.is_ok_and(|steps| steps.is_empty()))
+    steps.is_ok_and(|steps| steps.is_empty())
 }
 
 fn our_action(present: &Present) -> Option<&Action> {

@@ -369,7 +369,7 @@ impl fmt::Display for Step {
             Self::AddLeaf(at, minor, _) => {
                 write!(
                     f,
-                    "make a fair queue in class {MAJOR:x}:{minor:x}{}",
+                    "share class {MAJOR:x}:{minor:x} fairly, if the kernel can{}",
                     on(at)
                 )
             }

@@ -74,6 +74,7 @@ fn filter(parent: Handle, handle: u32, u32: U32) -> Filter {
 }
 
 /// What the kernel would have after these steps.
+#[allow(clippy::too_many_lines, reason = "one arm for each kind of step")]
 fn after(mut present: Present, steps: &[Step]) -> Present {
     let ours = Handle::new(MAJOR, 0);
     for step in steps {
