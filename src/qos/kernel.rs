@@ -114,7 +114,7 @@ impl Kernel {
             Some(_) => self.socket.filters(link, Handle::INGRESS_FILTERS)?,
             None => Vec::new(),
         };
-        let ifb = match self.link(&ifb_name(link)?)? {
+        let ifb = match self.link(&ifb_name(link)?)?.filter(is_our_ifb) {
             Some(ifb) => {
                 let root = self.socket.qdisc(&ifb, Handle::ROOT)?;
                 let queue = self.queue(&ifb, root)?;
