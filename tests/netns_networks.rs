@@ -383,6 +383,45 @@ fn what_runs_is_changed_without_a_gap() {
     });
 }
 
+#[test]
+fn the_limits_of_a_network_are_on_its_bridge_while_it_runs() {
+    in_namespace(|| {
+        let net = Net::new();
+        ip("link add br0 up type bridge");
+        net.done("define --name own --address 192.0.2.1/24 --inbound 1000 --outbound 2000");
+        net.done("define --name one --bridge br0 --inbound 1000,2000,512");
+        net.done("define --name two --bridge br0 --inbound 3000");
+        let qdiscs = |device: &str| {
+            let shown = Command::new("tc")
+                .args(["qdisc", "show", "dev", device])
+                .output()
+                .unwrap();
+            String::from_utf8(shown.stdout).unwrap()
+        };
+        let before = (dump(), qdiscs("br0"));
+        net.done("start own one");
+        let own = net.list()[1]["bridge"].as_str().unwrap().to_owned();
+        assert!(qdiscs(&own).contains("htb"), "{}", qdiscs(&own));
+        assert!(qdiscs("br0").contains("htb"), "{}", qdiscs("br0"));
+        let limited = qdiscs("br0");
+        net.ncf("start two")
+            .refused(1, &["br0 has limits already (network one)"]);
+        assert_eq!(qdiscs("br0"), limited);
+        net.done("stop own");
+        net.done("stop one");
+        assert_eq!((dump(), qdiscs("br0")), before);
+        net.done("start two");
+        let text = "<network><name>f</name><bandwidth><inbound average='1' floor='1'/></bandwidth></network>";
+        let file = net.state.path().join("floor");
+        fs::write(&file, text).unwrap();
+        let ran = net.ncf(&format!("define {}", file.display()));
+        assert!(
+            ran.stderr.contains("1:24: a network has no floor"),
+            "{ran:?}"
+        );
+    });
+}
+
 /// The calls beside those of the disk: netlink, and through it the kernel's network.
 fn points(net: &Net, arguments: &[&str]) -> Vec<Point> {
     let mut points = Vec::new();
@@ -438,7 +477,7 @@ fn sweep_over(what: &'static str) {
     let net = Net::new();
     net.define(
         "<network><name>out</name><forward mode='route'/><bridge name='out0'/>\
-         <ip address='192.0.2.1' prefix='24'/></network>",
+         <bandwidth><inbound average='1000'/></bandwidth><ip address='192.0.2.1' prefix='24'/></network>",
     );
     let stopped = dump();
     if what == "stop" {

@@ -16,3 +16,4 @@ pub mod need;
 pub mod netns;
 pub mod picture;
 pub mod sweep;
+pub mod traffic;
