@@ -63,7 +63,9 @@ impl Nets {
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(NCF);
         command.arg("--state-dir").arg(&self.state);
-        command.args(["-q", "net"]).args(arguments.split_whitespace());
+        command
+            .args(["-q", "net"])
+            .args(arguments.split_whitespace());
         command
     }
 }
@@ -95,19 +97,35 @@ fn taps(dir: &Path) -> Result<Vec<Row>> {
         delete.push(began.elapsed());
     }
     Ok(vec![
-        Row::within("plug a tap, against ip".into(), median(&plug), median(&make), LIMIT),
-        Row::within("unplug a tap, against ip".into(), median(&unplug), median(&delete), LIMIT),
+        Row::within(
+            "plug a tap, against ip".into(),
+            median(&plug),
+            median(&make),
+            LIMIT,
+        ),
+        Row::within(
+            "unplug a tap, against ip".into(),
+            median(&unplug),
+            median(&delete),
+            LIMIT,
+        ),
     ])
 }
 
 fn pools(dir: &Path) -> Result<Vec<Row>> {
     let mut batch = String::new();
     for number in 0..LARGE {
-        writeln!(batch, "link add large{number} type veth peer name far{number}")?;
+        writeln!(
+            batch,
+            "link add large{number} type veth peer name far{number}"
+        )?;
         writeln!(batch, "link set large{number} up")?;
     }
     for number in 0..SMALL {
-        writeln!(batch, "link add small{number} type veth peer name near{number}")?;
+        writeln!(
+            batch,
+            "link add small{number} type veth peer name near{number}"
+        )?;
         writeln!(batch, "link set small{number} up")?;
     }
     let file = dir.join("batch");
@@ -135,8 +153,18 @@ fn pools(dir: &Path) -> Result<Vec<Row>> {
     }
     let [plug, unplug, small_plug, small_unplug] = times.map(|times| median(&times));
     Ok(vec![
-        Row::within("plug, pool of 1000, against one of 10".into(), plug, small_plug, LIMIT),
-        Row::within("unplug, pool of 1000, against one of 10".into(), unplug, small_unplug, LIMIT),
+        Row::within(
+            "plug, pool of 1000, against one of 10".into(),
+            plug,
+            small_plug,
+            LIMIT,
+        ),
+        Row::within(
+            "unplug, pool of 1000, against one of 10".into(),
+            unplug,
+            small_unplug,
+            LIMIT,
+        ),
     ])
 }
 

@@ -303,8 +303,6 @@ fn a_port_that_cannot_be_had_leaves_nothing() {
             "<forward mode='private'><interface dev='eth1'/></forward><vlan><tag id='5'/></vlan>",
         );
         nets.ncf("plug direct --owner guest").refused(1, &["VLAN"]);
-        nets.ncf("plug direct --owner guest --inbound 1000,2000")
-            .refused(1, &["its limits (inbound average"]);
         nets.ncf("plug nowhere --owner guest")
             .refused(1, &["there is no network nowhere"]);
         nets.ncf("plug direct --owner guest --portgroup none")
@@ -374,6 +372,63 @@ fn repair_puts_ports_back_and_forgets_those_that_are_gone() {
         nets.done("repair");
         assert!(exists(next));
         assert_eq!(nets.ports(), [tap]);
+    });
+}
+
+#[test]
+fn limits_come_and_go_with_the_port() {
+    macvtap_test(|| {
+        let nets = Nets::new();
+        bridge("br0");
+        wire("eth1", "far1");
+        nets.network(
+            "net",
+            "<forward mode='bridge'/><bridge name='br0'/><bandwidth><inbound average='2000'/></bandwidth>\
+             <portgroup name='slow'><bandwidth><inbound average='500' floor='300'/></bandwidth></portgroup>",
+        );
+        nets.pool("direct", "bridge", &["eth1"]);
+        let qdiscs = |device: &str| {
+            let shown = Command::new("tc")
+                .args(["qdisc", "show", "dev", device])
+                .output()
+                .unwrap();
+            String::from_utf8(shown.stdout).unwrap()
+        };
+        let before = qdiscs("br0");
+        let port = nets.json("plug net --owner one --portgroup slow");
+        let name = text(&port["port"]);
+        assert!(text(&port["limits"]).contains("floor"), "{port}");
+        assert!(qdiscs(name).contains("htb"), "{}", qdiscs(name));
+        // More floors than the network has are refused, and leave nothing.
+        nets.ncf("plug net --owner two --inbound 1900,,,1800")
+            .refused(1, &["floor"]);
+        let guest = |floor: u32| {
+            format!(
+                "<domain><name>web</name><devices><interface type='network'><source network='net'/><bandwidth>\
+                 <inbound average='1900' floor='{floor}'/></bandwidth></interface></devices></domain>"
+            )
+        };
+        let file = nets.state().with_extension("domain");
+        for (floor, status) in [(1800, 1), (1700, 0)] {
+            std::fs::write(&file, guest(floor)).unwrap();
+            let ran = nets.ncf(&format!("check {}", file.display()));
+            assert_eq!(ran.status, Some(status), "{ran:?}");
+        }
+        assert_eq!(nets.ports(), [name]);
+        nets.done("plug direct --owner three --inbound 1000 --outbound 1000");
+        nets.done("unplug --owner three");
+        nets.done(&format!("unplug {name}"));
+        assert_eq!(qdiscs("br0"), before);
+        nets.done("plug net --owner two --inbound 1900,,,1800");
+        nets.done("unplug --owner two");
+        let links = ip_json("link show");
+        let left: Vec<_> = links
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| text(&it["ifname"]))
+            .collect();
+        assert!(!left.iter().any(|it| it.starts_with("ncf")), "{left:?}");
     });
 }
 

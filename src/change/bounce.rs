@@ -343,10 +343,9 @@ impl Transaction<'_> {
             watch(Progress::Begins(&bounces));
             let mut interfaces = prepared.down(watch);
             interfaces.extend(prepared.up(watch));
-            Ok(ApplyReport {
-                interfaces,
-                mended: prepared.mend(now, watch),
-            })
+            let mut mended = prepared.mend(now, watch);
+            mended.errors.extend(super::limits::settle(host, self.lock));
+            Ok(ApplyReport { interfaces, mended })
         })
     }
 }

@@ -28,6 +28,7 @@ pub mod files;
 pub mod history;
 pub mod host;
 pub mod journal;
+mod limits;
 mod links;
 pub mod manifest;
 pub mod netcf;

@@ -51,7 +51,7 @@ pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)>
             return Err(already_open(host));
         }
         settle(snapshot.as_deref(), &manifest.id)?;
-        return Ok((Transaction { dir, _lock: lock }, complete));
+        return Ok((Transaction { dir, lock }, complete));
     }
     let Some(snapshot) = snapshot else {
         return Err(Error::state(format!(
@@ -67,7 +67,7 @@ pub fn adopt<'l>(host: &Host, lock: &'l Lock) -> Result<(Transaction<'l>, bool)>
         return Err(error);
     }
     settle(Some(&snapshot), &id)?;
-    Ok((Transaction { dir, _lock: lock }, complete))
+    Ok((Transaction { dir, lock }, complete))
 }
 
 /// Removes what an earlier, killed run had taken over and not removed yet. It is in nobody's way.

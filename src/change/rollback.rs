@@ -200,7 +200,12 @@ impl Run<'_, '_> {
             let (interfaces, outcome) = self.change(&prepared, &mut journal, watch)?;
             Ok((interfaces, outcome, prepared.mend(before, watch)))
         });
-        let (interfaces, outcome, mended) = done?;
+        let (interfaces, outcome, mut mended) = done?;
+        if self.bounce == Bounce::Changed {
+            mended
+                .errors
+                .extend(super::limits::settle(self.host, self.transaction.lock));
+        }
         let mut report = RollbackReport {
             id: manifest.id.clone(),
             began: manifest.began,

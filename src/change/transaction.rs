@@ -167,7 +167,7 @@ pub struct Begin {
 #[must_use]
 pub struct Transaction<'l> {
     pub(super) dir: PathBuf,
-    pub(super) _lock: &'l Lock,
+    pub(super) lock: &'l Lock,
 }
 
 impl<'l> Transaction<'l> {
@@ -175,7 +175,7 @@ impl<'l> Transaction<'l> {
     pub fn open(host: &Host, lock: &'l Lock) -> Result<Self> {
         let dir = host.state.transaction();
         if is_open(&dir)? {
-            return Ok(Self { dir, _lock: lock });
+            return Ok(Self { dir, lock });
         }
         Err(none_open(host))
     }
@@ -220,7 +220,7 @@ impl<'l> Transaction<'l> {
             Ok((manifest, ())) => Ok((
                 Self {
                     dir: dir.clone(),
-                    _lock: lock,
+                    lock,
                 },
                 Snapshot::new(dir, manifest),
             )),

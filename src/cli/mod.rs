@@ -8,6 +8,7 @@ mod diff;
 mod history;
 mod net;
 mod output;
+mod qos;
 mod setup;
 mod status;
 mod view;
@@ -139,6 +140,7 @@ enum Command {
     History(history::Args),
     Net(net::Args),
     BootRollback(boot::Args),
+    Qos(qos::Args),
 }
 
 impl Command {
@@ -151,7 +153,8 @@ impl Command {
             | Self::Status(_)
             | Self::Diff(_)
             | Self::Net(_)
-            | Self::BootRollback(_) => false,
+            | Self::BootRollback(_)
+            | Self::Qos(_) => false,
         };
         if begins {
             BadSettings::Refuse
@@ -210,5 +213,6 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::History(args) => history::run(args, session, output),
         Command::Net(args) => net::run(args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),
+        Command::Qos(args) => qos::run(args, session, output),
     }
 }

@@ -82,6 +82,22 @@ impl Output {
         }
     }
 
+    /// Prints one of many results as JSON on one line, if that is wanted.
+    pub(super) fn json_line(&self, value: &impl Serialize) {
+        if self.json
+            && let Ok(text) = serde_json::to_string(value)
+        {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
+    }
+
+    /// Clears a terminal, for what is printed again and again.
+    pub(super) fn redraw(&self) {
+        if !self.json && std::io::stdout().is_terminal() {
+            let _ = write!(std::io::stdout().lock(), "\x1b[H\x1b[2J");
+        }
+    }
+
     /// Prints a warning, to standard error.
     pub(super) fn warn(&self, warning: &Error) {
         let head = paint(self.colour_errors, Tone::Warn, "warning:");

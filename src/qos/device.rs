@@ -63,9 +63,10 @@ impl View {
 
     /// The direction that passes at a side of the device.
     pub fn direction(self, side: Side) -> Direction {
-        match self.side(Direction::Inbound) == side {
-            true => Direction::Inbound,
-            false => Direction::Outbound,
+        if self.side(Direction::Inbound) == side {
+            Direction::Inbound
+        } else {
+            Direction::Outbound
         }
     }
 }

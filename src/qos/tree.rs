@@ -376,17 +376,17 @@ fn police(limit: &Limit) -> Result<Police> {
 /// A u32 filter looks at four bytes at multiples of four from the network header; the destination's six are the
 /// first of the fourteen before it.
 pub fn mac_filter(mac: MacAddress, class: u16) -> U32 {
-    let [a, b, c, d, e, f] = mac.0;
+    let [first, second, low @ ..] = mac.0;
     U32 {
         keys: vec![
             Key {
                 mask: 0xffff_ffff,
-                value: u32::from_be_bytes([c, d, e, f]),
+                value: u32::from_be_bytes(low),
                 offset: -12,
             },
             Key {
                 mask: 0xffff,
-                value: u32::from_be_bytes([0, 0, a, b]),
+                value: u32::from_be_bytes([0, 0, first, second]),
                 offset: -16,
             },
         ],
@@ -400,9 +400,9 @@ pub fn read_mac_filter(filter: &U32) -> Option<(MacAddress, u16)> {
     let [low, high] = filter.keys.as_slice() else {
         return None;
     };
-    let [c, d, e, f] = low.value.to_be_bytes();
-    let [_, _, a, b] = high.value.to_be_bytes();
-    let mac = MacAddress([a, b, c, d, e, f]);
+    let [_, _, first, second] = high.value.to_be_bytes();
+    let [third, fourth, fifth, sixth] = low.value.to_be_bytes();
+    let mac = MacAddress([first, second, third, fourth, fifth, sixth]);
     let class = filter.class?;
     let ours = mac_filter(mac, class.minor());
     (ours.keys == filter.keys && class.major() == MAJOR).then_some((mac, class.minor()))

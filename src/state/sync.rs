@@ -83,6 +83,18 @@ pub fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Removes the files in `dir` that somebody was killed before giving their names to. The lock keeps others from
+/// writing there; what cannot be removed is overwritten when it is in the way.
+pub fn sweep(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".new") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Renames durably: the entry is gone from one directory and in the other, whatever happens. On failure
 /// it is where it was.
 pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {

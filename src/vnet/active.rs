@@ -83,6 +83,9 @@ pub struct Active {
     /// The bridge that was made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<OwnBridge>,
+    /// The bridge that the limits of the network were put on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<InterfaceName>,
     /// What it needs of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Needs>,
@@ -99,6 +102,7 @@ impl Active {
             phase: Phase::Starting,
             since: Timestamp::now(),
             bridge: None,
+            limited: None,
             needs: Vec::new(),
             definition: definition.text().to_owned(),
         })
@@ -220,6 +224,11 @@ impl<'a> Running<'a> {
                 removed.context(|| format!("cannot note that the network {name} is stopped"))
             }
         }
+    }
+
+    /// Removes what a killed command had begun to write.
+    pub(super) fn sweep(self, _lock: &Lock) {
+        crate::state::sync::sweep(&self.dir());
     }
 
     fn dir(self) -> PathBuf {

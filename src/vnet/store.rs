@@ -141,6 +141,11 @@ impl<'a> Store<'a> {
             .context(|| format!("cannot write the autostart flag of {name}"))
     }
 
+    /// Removes what a killed command had begun to write.
+    pub(super) fn sweep(self, _lock: &Lock) {
+        crate::state::sync::sweep(&self.state.networks());
+    }
+
     fn remove_file(self, name: &NetworkName, suffix: &str) -> Result<()> {
         let path = self.path(name, suffix);
         let failed = || format!("cannot remove {}", path.display());

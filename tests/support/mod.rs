@@ -17,4 +17,5 @@ pub mod netns;
 pub mod networks;
 pub mod picture;
 pub mod sweep;
+pub mod traffic;
 pub mod wire;

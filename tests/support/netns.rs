@@ -239,6 +239,14 @@ impl Peer {
         ip(&format!("link set {device} netns {}", self.id));
     }
 
+    /// A program that is to run there.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        let namespace = format!("--net=/proc/{}/task/{}/ns/net", std::process::id(), self.id);
+        command.args([&namespace, program]);
+        command
+    }
+
     /// Runs `ip` there.
     pub fn ip(&self, arguments: &str) {
         let work = self.work.as_ref().expect("it lives");

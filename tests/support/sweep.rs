@@ -104,7 +104,8 @@ pub fn calls_of_these(command: &Command, these: &str) -> BTreeMap<String, Vec<bo
     let (ran, log) = traced(command, these, None);
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let mut calls: BTreeMap<String, Vec<bool>> = BTreeMap::new();
-    for line in log.lines() {
+    // The kernel begins a write to a parameter of the network again for as long as another holds its lock.
+    for line in log.lines().filter(|line| !line.contains("ERESTART")) {
         // "1234 fsync(5) = 0", with strace's -f.
         let call = line
             .split_once(' ')
@@ -115,6 +116,15 @@ pub fn calls_of_these(command: &Command, these: &str) -> BTreeMap<String, Vec<bo
         }
     }
     calls
+}
+
+/// How many system calls of that name `command` makes.
+pub fn count(command: &Command, call: &str) -> usize {
+    let (ran, log) = traced(command, call, None);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    log.lines()
+        .filter(|line| line.contains(&format!(" {call}(")))
+        .count()
 }
 
 /// Which of `command`'s system calls of the name `call`, from 1, is the first to have `part` in its arguments.

@@ -299,7 +299,7 @@ pub(super) fn guests_of(session: &Session, network: &NetworkName) -> Result<Vec<
 
 /// Undoes what a killed process left, and says so.
 pub(super) fn opened<'a>(
-    session: &Session,
+    session: &'a Session,
     lock: &'a Lock,
     output: &Output,
 ) -> Result<Plugger<'a>> {

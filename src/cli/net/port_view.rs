@@ -22,6 +22,8 @@ pub(super) struct PortView<'a> {
     mac: MacAddress,
     portgroup: Option<&'a str>,
     since: jiff::Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<String>,
     #[serde(rename = "type")]
     kind: &'static str,
     /// The device on the host; none for a PCI function.
@@ -69,6 +71,7 @@ impl<'a> From<&'a Port> for PortView<'a> {
             mac: port.mac,
             portgroup: port.portgroup.as_deref(),
             since: port.since,
+            limits: port.bandwidth.map(|it| it.to_string()),
             kind: "tap",
             device: Some(port.id),
             bridge: None,
@@ -170,6 +173,7 @@ fn place(port: &Port) -> String {
 pub(super) fn described(port: &Port) -> Vec<String> {
     let mut lines = vec![format!("  is    {}", place(port))];
     lines.push(format!("  MAC   {}", port.mac));
+    lines.extend(port.bandwidth.map(|limits| format!("  has   {limits}")));
     match &port.connection {
         Connection::Macvtap(macvtap) => {
             let node = macvtap.node.iter();

@@ -45,8 +45,8 @@ pub(super) struct ReleaseArgs {
 
 /// Say whether this host would take a guest
 ///
-/// Looks for a place in each network that the guest names: whether the network exists and is active, and whether a
-/// device is free. Changes nothing. Status 1 says that it would not.
+/// Looks for a place in each network that the guest names: whether the network exists and is active, whether a device
+/// is free, and whether the network can promise the guest its floor. Changes nothing. Status 1 says that it would not.
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
     /// The definition; - is standard input
@@ -114,7 +114,9 @@ pub(super) fn release(args: &ReleaseArgs, session: &Session, output: &Output) ->
 pub(super) fn check(args: &CheckArgs, session: &Session, output: &Output) -> Done {
     super::must_run_here(session)?;
     let source = read(&args.file)?;
-    let (owner, verdicts) = resolve::check(&session.host.state, &source)?;
+    let lock = session.host.state.lock_within("net check", PATIENCE)?;
+    let (owner, verdicts) = resolve::check(&session.host.state, &lock, &source)?;
+    drop(lock);
     let fits = verdicts.iter().all(|verdict| verdict.place.is_ok());
     output.json(&serde_json::json!({
         "domain": owner,

@@ -17,7 +17,6 @@ impl Socket {
         message.header.change_mask = LinkFlags::Up;
         message.attributes = vec![
             LinkAttribute::IfName(name.as_str().to_owned()),
-            LinkAttribute::IfAlias(alias.to_owned()),
             LinkAttribute::TxQueueLen(queue),
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]),
         ];
@@ -25,6 +24,14 @@ impl Socket {
             RouteNetlinkMessage::NewLink(message),
             NLM_F_CREATE | NLM_F_EXCL,
         )
-        .map_err(|refusal| refusal.during(format!("cannot create the ifb {name}")))
+        .map_err(|refusal| refusal.during(format!("cannot create the ifb {name}")))?;
+        // The kernel leaves out an alias in the message that creates a device (rtnl_create_link()).
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(name.as_str().to_owned()),
+            LinkAttribute::IfAlias(alias.to_owned()),
+        ];
+        self.change(RouteNetlinkMessage::SetLink(message), 0)
+            .map_err(|refusal| refusal.during(format!("cannot describe the ifb {name}")))
     }
 }

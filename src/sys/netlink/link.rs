@@ -69,6 +69,15 @@ impl Link {
         self.permanent_mac.or(self.mac)
     }
 
+    /// A link of this name and nothing else, for the tests of what plans with links.
+    #[cfg(test)]
+    pub(crate) fn for_tests(index: u32, name: &str) -> Self {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+        Self::from_message(&message).unwrap()
+    }
+
     /// `None` for a name that ncf does not accept, such as one with bytes outside ASCII.
     pub(super) fn from_message(message: &LinkMessage) -> Option<Self> {
         let flags = message.header.flags;

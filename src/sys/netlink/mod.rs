@@ -18,6 +18,7 @@
 pub mod address;
 pub mod bridge;
 pub mod bridge_port;
+pub mod counters;
 pub mod function;
 pub mod ifb;
 pub mod ipv6;
@@ -34,9 +35,9 @@ use std::fmt::Display;
 use std::io;
 
 use netlink_packet_core::{
-    ErrorBuffer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
-    NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable,
+    ErrorBuffer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NLMSG_DONE,
+    NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::SocketAddr;
@@ -111,6 +112,13 @@ impl Socket {
     /// Asks for one object.
     fn get<M: Message>(&mut self, message: M) -> Outcome<Option<M>> {
         self.exchange(message, NLM_F_ACK)
+            .map(|answers| answers.into_iter().next())
+    }
+
+    /// Asks for one object where the kernel, asked as in [`Socket::get`], tells only those who listen for changes
+    /// (`qdisc_get_notify()` in `net/sched/sch_api.c`).
+    fn get_echoed<M: Message>(&mut self, message: M) -> Outcome<Option<M>> {
+        self.exchange(message, NLM_F_ACK | NLM_F_ECHO)
             .map(|answers| answers.into_iter().next())
     }
 

@@ -9,10 +9,12 @@
 //! | `check` | whether a network can be started here (pure) |
 //! | `own_bridge` | making and removing a bridge |
 //! | `forwarding` | the host's switches |
+//! | `limits` | the limits of a network, on its bridge |
 
 mod check;
 mod facts;
 mod forwarding;
+mod limits;
 mod own_bridge;
 
 pub use check::{MissingServices, check};
@@ -22,6 +24,7 @@ use super::active::{Active, Phase, Running};
 use super::definition::Definition;
 use super::model::Forward;
 use super::name::NetworkName;
+use super::store::Store;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
 use crate::sys::netlink::Socket;
@@ -44,12 +47,12 @@ pub fn start(
     }
     let warnings = check(definition.network(), facts, services)?;
     let mut record = Active::starting(definition)?;
-    match bring_up(running, lock, definition, &mut record) {
+    match bring_up(state, lock, definition, &mut record) {
         Ok(()) => Ok(warnings),
         Err(error) => {
             let error =
                 Error::new(error.kind(), format!("cannot start the network {name}")).because(error);
-            match take_down(running, lock, &record) {
+            match take_down(state, lock, &record) {
                 Ok(()) => Err(error),
                 Err(left) => Err(error
                     .hint(format!("nor could it be undone: {}", left.one_line()))
@@ -60,12 +63,18 @@ pub fn start(
 }
 
 fn bring_up(
-    running: Running<'_>,
+    state: &StateDir,
     lock: &Lock,
     definition: &Definition,
     record: &mut Active,
 ) -> Result<()> {
-    if let Forward::Virtual(bridge) = &definition.network().forward {
+    let running = Running::new(state);
+    let network = definition.network();
+    limits::admit(state, lock, network)?;
+    if network.bandwidth.is_some_and(|it| !it.is_empty()) {
+        record.limited = network.forward.bridge().cloned();
+    }
+    if let Forward::Virtual(bridge) = &network.forward {
         let others = running.records()?;
         record.bridge = Some(super::active::OwnBridge {
             name: bridge.name.clone(),
@@ -75,9 +84,10 @@ fn bring_up(
         record.needs = forwarding::needs(bridge, &others)?;
         running.write(record, lock)?;
         let mut socket = Socket::open()?;
-        if let Err(error) = own_bridge::create(&mut socket, definition.network(), bridge) {
+        if let Err(error) = own_bridge::create(&mut socket, network, bridge) {
             // Whatever is there now, somebody else was faster.
             record.bridge = None;
+            record.limited = None;
             return Err(error);
         }
         let link = own_bridge::set_up(&mut socket, bridge)?;
@@ -85,7 +95,10 @@ fn bring_up(
             own.index = Some(link.index);
         }
         forwarding::switch_on(&record.needs, &others)?;
+    } else if record.limited.is_some() {
+        running.write(record, lock)?;
     }
+    limits::put(state, lock, network)?;
     record.phase = Phase::Running;
     running.write(record, lock)
 }
@@ -98,7 +111,7 @@ pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
     let running = Running::new(state);
     record.phase = Phase::Stopping;
     running.write(&record, lock)?;
-    take_down(running, lock, &record)
+    take_down(state, lock, &record)
 }
 
 /// Changes what a network runs by, and its bridge accordingly.
@@ -154,7 +167,9 @@ pub fn is_whole(record: &Active, links: &[Link]) -> bool {
     own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
 }
 
-fn take_down(running: Running<'_>, lock: &Lock, record: &Active) -> Result<()> {
+fn take_down(state: &StateDir, lock: &Lock, record: &Active) -> Result<()> {
+    let running = Running::new(state);
+    limits::take_away(state, lock, record)?;
     if let Some(own) = &record.bridge {
         own_bridge::remove(&mut Socket::open()?, own)?;
     }
@@ -170,6 +185,8 @@ fn take_down(running: Running<'_>, lock: &Lock, record: &Active) -> Result<()> {
 /// Goes on where one fails; the first error is returned in the end.
 pub fn repair(state: &StateDir, lock: &Lock) -> Result<Vec<NetworkName>> {
     let running = Running::new(state);
+    running.sweep(lock);
+    Store::new(state).sweep(lock);
     let names = running.names()?;
     if names.is_empty() {
         return Ok(Vec::new());
@@ -182,7 +199,7 @@ pub fn repair(state: &StateDir, lock: &Lock) -> Result<Vec<NetworkName>> {
             Ok(Some(record)) if record.phase == Phase::Running && is_whole(&record, &links) => {
                 continue;
             }
-            Ok(Some(record)) => take_down(running, lock, &record),
+            Ok(Some(record)) => take_down(state, lock, &record),
             // Of an earlier boot.
             Ok(None) => {
                 let _ = running.remove(&name, lock);

@@ -97,6 +97,9 @@ impl Network {
                 self.forward.mode()
             )));
         }
+        if let (Some(element), Some(bandwidth)) = (root.child("bandwidth")?, &self.bandwidth) {
+            crate::qos::network::check(bandwidth).map_err(|why| element.error(why))?;
+        }
         if let Some(element) = root
             .child("port")?
             .filter(|_| !bridged && self.isolated_ports == Some(true))

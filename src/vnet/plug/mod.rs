@@ -11,10 +11,12 @@
 //! | `place` | where a guest that is not plugged here would be |
 //! | `make` | a port made real |
 //! | `function` | virtual functions, changed and put back |
+//! | `limits` | limits of ports |
 //! | `undo` | and made undone |
 //! | `repair` | state and kernel made to agree |
 
 mod function;
+mod limits;
 mod look;
 mod make;
 mod place;
@@ -126,6 +128,7 @@ pub struct Plugged {
 
 /// Plugs and unplugs, with the lock held.
 pub struct Plugger<'a> {
+    state: &'a StateDir,
     lock: &'a Lock,
     ports: Ports,
     reserved: Reserved,
@@ -135,10 +138,11 @@ pub struct Plugger<'a> {
 
 impl<'a> Plugger<'a> {
     /// Begins, and undoes what a killed process left half-made or half-removed.
-    pub fn open(state: &StateDir, lock: &'a Lock) -> Result<Self> {
+    pub fn open(state: &'a StateDir, lock: &'a Lock) -> Result<Self> {
         let ports = Ports::new(state, &boot::id()?);
         ports.prepare(lock)?;
         let mut plugger = Self {
+            state,
             lock,
             reserved: Reserved::beside(&ports),
             ports,
@@ -215,7 +219,13 @@ impl<'a> Plugger<'a> {
 
     fn unplug_port(&mut self, port: &Port) -> Result<()> {
         self.ports.withdraw(self.lock, port)?;
-        self.kernel.undo(port)?;
+        self.undo(port)
+    }
+
+    /// Removes what there is of a port whose record says that it is being made or removed, and the record.
+    fn undo(&mut self, port: &Port) -> Result<()> {
+        let unlimited = limits::take_away(self.state, self.lock, port);
+        self.kernel.undo(port).and(unlimited)?;
         self.ports.forget(self.lock, port)
     }
 
@@ -324,12 +334,14 @@ impl<'a> Plugger<'a> {
         let made = self
             .kernel
             .make(&mut port, request, |port| self.ports.begin(self.lock, port));
-        let failed = match made.and_then(|()| self.ports.complete(self.lock, &port)) {
+        let made = made
+            .and_then(|()| limits::put(self.state, self.lock, &port))
+            .and_then(|()| self.ports.complete(self.lock, &port));
+        let failed = match made {
             Ok(()) => return Ok(port),
             Err(error) => error,
         };
-        let undone = self.kernel.undo(&port);
-        match undone.and_then(|()| self.ports.forget(self.lock, &port)) {
+        match self.undo(&port) {
             Ok(()) => Err(failed),
             Err(left) => Err(failed.hint(format!(
                 "what was made of it could not be undone ({}): 'ncf net repair' tries again",
@@ -378,6 +390,7 @@ impl Making<'_> {
             owner: self.request.owner.clone(),
             mac: self.mac,
             portgroup: self.settings.portgroup.clone(),
+            bandwidth: self.settings.bandwidth,
             since: jiff::Timestamp::now(),
             connection,
         }
@@ -407,10 +420,12 @@ fn refuse(network: &Network, settings: &PortSettings) -> Result<()> {
         ))
         .hint("'ncf net resolve' hands it on to libvirt"));
     }
-    if let Some(bandwidth) = &settings.bandwidth {
+    let is_hostdev = matches!(network.forward, Forward::Hostdev { .. });
+    if let Some(bandwidth) = settings.bandwidth.as_ref().filter(|_| is_hostdev) {
         return Err(Error::failed(format!(
-            "cannot plug into {name}: its limits ({bandwidth}) cannot be applied yet"
-        )));
+            "cannot plug into {name}: a PCI function has no device here that could hold its limits ({bandwidth})"
+        ))
+        .hint("what a virtual function sends, its card can limit: see 'ncf qos set --help'"));
     }
     Ok(())
 }

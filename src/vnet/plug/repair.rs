@@ -31,8 +31,7 @@ impl Plugger<'_> {
         for read in self.ports.unfinished()? {
             let repaired = match read {
                 Read::Port(port) => {
-                    let undone = self.kernel.undo(&port);
-                    let undone = undone.and_then(|()| self.ports.forget(self.lock, &port));
+                    let undone = self.undo(&port);
                     Repaired {
                         what: format!(
                             "port {} of {} in {} was half made or half removed: undone",

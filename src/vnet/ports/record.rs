@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::qos::Bandwidth;
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::netlink::macvtap::Mode;
 use crate::sys::netlink::vf::Function;
@@ -137,6 +138,9 @@ pub struct Port {
     /// The portgroup that it was plugged with, if it is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portgroup: Option<String>,
+    /// Its own limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
     /// When it was plugged.
     pub since: jiff::Timestamp,
     /// What it is on this host.

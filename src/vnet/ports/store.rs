@@ -300,6 +300,7 @@ mod tests {
             owner: "guest".parse().unwrap(),
             mac: "52:54:00:00:00:01".parse().unwrap(),
             portgroup: None,
+            bandwidth: None,
             since: jiff::Timestamp::UNIX_EPOCH,
             connection: Connection::Macvtap(Macvtap {
                 lower: lower.parse().unwrap(),

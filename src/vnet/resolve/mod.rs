@@ -15,13 +15,17 @@
 mod domain;
 mod render;
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 pub use domain::{Domain, Interface};
 
 use crate::error::{Error, Result};
+use crate::qos::{self, Qos};
 use crate::state::{Lock, StateDir};
 use crate::sys::boot;
+use crate::sys::name::InterfaceName;
 use crate::vnet::active::Running;
 use crate::vnet::model::{Network, PortSettings};
 use crate::vnet::name::NetworkName;
@@ -85,13 +89,16 @@ pub struct Verdict {
 /// Whoever looks for places: what is used, and the kernel.
 struct Finder<'a> {
     state: &'a StateDir,
+    lock: &'a Lock,
     kernel: Kernel,
     usage: Usage,
     reserved: Vec<Reservation>,
+    /// What this guest's earlier interfaces would be promised, in bytes a second.
+    promised: BTreeMap<InterfaceName, u64>,
 }
 
 impl<'a> Finder<'a> {
-    fn new(state: &'a StateDir, owner: &Owner) -> Result<Self> {
+    fn new(state: &'a StateDir, lock: &'a Lock, owner: &Owner) -> Result<Self> {
         let ports = Ports::new(state, &boot::id()?);
         let reserved = Reserved::beside(&ports);
         let mut usage = Usage::default();
@@ -99,9 +106,11 @@ impl<'a> Finder<'a> {
         reserved.count(&mut usage)?;
         Ok(Self {
             state,
+            lock,
             kernel: Kernel::open()?,
             usage,
             reserved: reserved.of(owner)?,
+            promised: BTreeMap::new(),
         })
     }
 
@@ -124,11 +133,42 @@ impl<'a> Finder<'a> {
         let placed = self
             .kernel
             .place(&network, &settings, &self.usage, kept.as_ref())?;
+        self.limits_fit(&network, &settings, &placed.place)?;
         let (device, sharing) = placed.place.device();
         if kept.as_ref() != Some(&device) {
             self.usage.add(device, sharing);
         }
         Ok((placed, settings))
+    }
+
+    /// Fails where the network cannot promise the guest its floor.
+    fn limits_fit(
+        &mut self,
+        network: &Network,
+        settings: &PortSettings,
+        place: &Place,
+    ) -> Result<()> {
+        let inbound = settings.bandwidth.and_then(|limits| limits.inbound);
+        let Some(floor) = inbound.and_then(|limit| limit.floor()) else {
+            return Ok(());
+        };
+        let name = &network.name;
+        let Place::Bridge(bridge) = place else {
+            return Err(Error::failed(format!(
+                "a floor of {floor} cannot be kept: the network {name} has no bridge"
+            )));
+        };
+        let mut qos = Qos::open(self.state, self.lock, true)?;
+        let left = qos::network::left(&mut qos, bridge)?;
+        let promised = self.promised.entry(bridge.clone()).or_default();
+        let left = left.map_or(0, |left| left.saturating_sub(*promised));
+        if floor.bytes() > left {
+            return Err(Error::failed(format!(
+                "the network {name} cannot promise a floor of {floor}: it has {left} bytes a second left to promise"
+            )));
+        }
+        *promised += floor.bytes();
+        Ok(())
     }
 
     fn kept(&self, interface: &Interface<'_>) -> Option<&Reservation> {
@@ -177,7 +217,7 @@ fn resolve_noting(
 ) -> Result<Resolved> {
     let document = source.parse()?;
     let domain = Domain::from_document(&document)?;
-    let mut finder = Finder::new(state, &domain.owner)?;
+    let mut finder = Finder::new(state, lock, &domain.owner)?;
     let ports = Ports::new(state, &boot::id()?);
     let reserved = Reserved::beside(&ports);
     let mut edit = Edit::new(source);
@@ -270,10 +310,10 @@ fn at(interface: &Interface<'_>, error: &Error) -> Error {
 }
 
 /// Says of each interface of a guest whether this host has a place for it. Nothing is changed.
-pub fn check(state: &StateDir, source: &Source) -> Result<(Owner, Vec<Verdict>)> {
+pub fn check(state: &StateDir, lock: &Lock, source: &Source) -> Result<(Owner, Vec<Verdict>)> {
     let document = source.parse()?;
     let domain = Domain::from_document(&document)?;
-    let mut finder = Finder::new(state, &domain.owner)?;
+    let mut finder = Finder::new(state, lock, &domain.owner)?;
     let verdicts = domain.interfaces.iter().map(|interface| Verdict {
         network: interface.network.clone(),
         place: finder.place(interface).map(|(placed, _)| placed),

@@ -1,13 +1,15 @@
 //! Traffic control: qdiscs, classes, filters and their counters.
 //!
-//! What an attribute is made of is in `wire`, the names of things and the unit of time in `handle`. The messages
+//! What an attribute is made of is in `wire`, the names of things and the unit of time in `handle`, what changes
+//! something in `change`. The messages
 //! are our own ([`super::raw`]) and not the library's: it leaves out of a list what it cannot decode, and a
 //! filter of somebody else must be seen even if nothing is known of it but its kind.
 
+mod change;
 mod handle;
 mod wire;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use nix::errno::Errno;
 
 use super::Socket;
 use super::link::Link;
@@ -15,7 +17,6 @@ use super::raw::{Attributes, Raw, find, text, u32_at};
 use super::refusal::Refusal;
 use crate::error::Result;
 
-use handle::gone_is_done;
 pub use handle::{Handle, bytes, ticks};
 
 const RTM_NEWQDISC: u16 = 36;
@@ -28,6 +29,7 @@ const RTM_NEWTFILTER: u16 = 44;
 const RTM_DELTFILTER: u16 = 45;
 const RTM_GETTFILTER: u16 = 46;
 const RTM_NEWACTION: u16 = 48;
+const RTM_DELACTION: u16 = 49;
 
 /// `ETH_P_ALL` of `<linux/if_ether.h>`.
 pub const ALL_PROTOCOLS: u16 = 3;
@@ -332,9 +334,8 @@ impl Socket {
     /// The qdisc of a device that hangs on `parent`; `None` where there is none, or only what a device has that
     /// was never up.
     pub fn qdisc(&mut self, link: &Link, parent: Handle) -> Result<Option<Qdisc>> {
-        use nix::errno::Errno;
         let request = Header::new(link.index, Handle::NONE, parent);
-        match self.get(request.message(RTM_GETQDISC, &Attributes::default())) {
+        match self.get_echoed(request.message(RTM_GETQDISC, &Attributes::default())) {
             Ok(answer) => Ok(answer
                 .as_ref()
                 .and_then(Qdisc::read)
@@ -370,175 +371,7 @@ impl Socket {
     }
 }
 
-/// Changing.
-impl Socket {
-    /// Puts HTB at the root of a device, in the place of what is there, and sends what no filter places to the class
-    /// `handle:default`.
-    pub fn add_htb(&mut self, link: &Link, handle: Handle, default: u16) -> Result<()> {
-        let attributes = of_kind("htb").with_nest(wire::TCA_OPTIONS, &wire::htb(default));
-        let request = Header::new(link.index, handle, Handle::ROOT);
-        self.change(
-            request.message(RTM_NEWQDISC, &attributes),
-            NLM_F_CREATE | NLM_F_REPLACE,
-        )
-        .map_err(|refusal| {
-            refusal.during(format!(
-                "cannot make the qdisc htb {handle} of {}",
-                link.name
-            ))
-        })
-    }
-
-    /// Gives a class the qdisc that shares it out.
-    pub fn add_leaf(
-        &mut self,
-        link: &Link,
-        class: Handle,
-        handle: Handle,
-        leaf: Leaf,
-    ) -> Result<()> {
-        let attributes = of_kind(leaf.kind());
-        let attributes = match leaf {
-            Leaf::FqCodel { target, interval } => {
-                attributes.with_nest(wire::TCA_OPTIONS, &wire::fq_codel(target, interval))
-            }
-            Leaf::Sfq { perturb } => attributes.with(wire::TCA_OPTIONS, &wire::sfq(perturb)),
-        };
-        let request = Header::new(link.index, handle, class);
-        self.change(
-            request.message(RTM_NEWQDISC, &attributes),
-            NLM_F_CREATE | NLM_F_REPLACE,
-        )
-        .map_err(|refusal| {
-            let kind = leaf.kind();
-            refusal.during(format!(
-                "cannot make the qdisc {kind} in class {class} of {}",
-                link.name
-            ))
-        })
-    }
-
-    /// Gives a device an ingress qdisc, where filters for what it receives hang.
-    pub fn add_ingress(&mut self, link: &Link) -> Result<()> {
-        let request = Header::new(link.index, Handle::INGRESS_FILTERS, Handle::INGRESS);
-        self.change(
-            request.message(RTM_NEWQDISC, &of_kind("ingress")),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
-        .map_err(|refusal| {
-            refusal.during(format!("cannot make the ingress qdisc of {}", link.name))
-        })
-    }
-
-    /// Deletes the qdisc that hangs on `parent` with all that is in it, after which the kernel puts its default
-    /// there. One that is gone already is no error.
-    pub fn delete_qdisc(&mut self, link: &Link, parent: Handle) -> Result<()> {
-        let request = Header::new(link.index, Handle::NONE, parent);
-        let done = self.change(request.message(RTM_DELQDISC, &Attributes::default()), 0);
-        gone_is_done(done.map_err(|refusal| {
-            let what = if parent == Handle::INGRESS {
-                "ingress"
-            } else {
-                "root"
-            };
-            refusal.during(format!("cannot delete the {what} qdisc of {}", link.name))
-        }))
-    }
-
-    /// Makes a class, or changes the one that is there: its counters and what waits in it stay.
-    pub fn put_class(
-        &mut self,
-        link: &Link,
-        handle: Handle,
-        parent: Handle,
-        class: &HtbClass,
-    ) -> Result<()> {
-        let failed = || format!("cannot set the class {handle} of {}", link.name);
-        let options = crate::error::Context::context(wire::htb_class(class), failed)?;
-        let attributes = of_kind("htb").with_nest(wire::TCA_OPTIONS, &options);
-        let request = Header::new(link.index, handle, parent);
-        self.change(request.message(RTM_NEWTCLASS, &attributes), NLM_F_CREATE)
-            .map_err(|refusal| refusal.during(failed()))
-    }
-
-    /// Deletes a class that nothing is classified to. One that is gone already is no error.
-    pub fn delete_class(&mut self, link: &Link, handle: Handle) -> Result<()> {
-        let request = Header::new(link.index, handle, Handle::NONE);
-        let done = self.change(request.message(RTM_DELTCLASS, &Attributes::default()), 0);
-        gone_is_done(done.map_err(|refusal| {
-            refusal.during(format!("cannot delete the class {handle} of {}", link.name))
-        }))
-    }
-
-    /// Adds a filter of this priority for every protocol.
-    pub fn add_filter(
-        &mut self,
-        link: &Link,
-        parent: Handle,
-        priority: u16,
-        filter: &U32,
-    ) -> Result<()> {
-        let flags = NLM_F_CREATE | NLM_F_EXCL;
-        self.put_filter(
-            link,
-            Header::filter(link.index, parent, priority, 0),
-            filter,
-            flags,
-        )
-    }
-
-    /// Gives a filter that is there another action, with no packet in between that has neither.
-    pub fn change_filter(&mut self, link: &Link, old: &Filter, new: &U32) -> Result<()> {
-        let header = Header::filter(link.index, old.parent, old.priority, old.handle);
-        self.put_filter(link, header, new, 0)
-    }
-
-    fn put_filter(&mut self, link: &Link, header: Header, filter: &U32, flags: u16) -> Result<()> {
-        let failed = || format!("cannot set a filter of {}", link.name);
-        let options = crate::error::Context::context(wire::u32(filter), failed)?;
-        let attributes = of_kind("u32").with_nest(wire::TCA_OPTIONS, &options);
-        self.change(header.message(RTM_NEWTFILTER, &attributes), flags)
-            .map_err(|refusal| refusal.during(failed()))
-    }
-
-    /// Deletes a filter. One that is gone already is no error.
-    pub fn delete_filter(&mut self, link: &Link, filter: &Filter) -> Result<()> {
-        let header = Header {
-            info: u32::from(filter.priority) << 16 | u32::from(filter.protocol.to_be()),
-            ..Header::filter(link.index, filter.parent, filter.priority, filter.handle)
-        };
-        let message = header.message(RTM_DELTFILTER, &of_kind(&filter.kind));
-        let done = self.change(message, 0);
-        gone_is_done(
-            done.map_err(|refusal| {
-                refusal.during(format!("cannot delete a filter of {}", link.name))
-            }),
-        )
-    }
-
-    /// Changes the policer with the index that it has, whichever filters use it. Its counters stay.
-    pub fn change_police(&mut self, link: &Link, police: &Police) -> Result<()> {
-        let failed = || format!("cannot change the policer of {}", link.name);
-        let action = wire::action(&Action::Police(*police));
-        let action = crate::error::Context::context(action, failed)?;
-        // struct tcamsg: a family and padding.
-        let mut payload = vec![0; 4];
-        payload.extend(
-            Attributes::default()
-                .with_nest(wire::TCA_ACT_TAB, &action)
-                .0,
-        );
-        let message = Raw {
-            kind: RTM_NEWACTION,
-            payload,
-        };
-        self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
-            .map_err(|refusal| refusal.during(failed()))
-    }
-}
-
 /// Whether the kernel refused because it does not know the kind of qdisc, filter or action.
 pub fn is_unknown_kind(error: &crate::Error) -> bool {
-    use nix::errno::Errno;
     Refusal::of(error).is_some_and(|refusal| refusal.is_any(&[Errno::ENOENT, Errno::EOPNOTSUPP]))
 }

@@ -253,6 +253,14 @@ pub(super) fn action(action: &Action) -> Result<Attributes> {
     Ok(Attributes::default().with_nest(1, &action))
 }
 
+/// The policer with this number, to be deleted.
+pub(super) fn police_number(index: u32) -> Attributes {
+    let action = Attributes::default()
+        .with_text(TCA_ACT_KIND, "police")
+        .with_u32(TCA_ACT_INDEX, index);
+    Attributes::default().with_nest(1, &action)
+}
+
 /// The first action of a list, and its counters.
 fn read_action(list: &[u8]) -> Option<(Action, Counters)> {
     let (_, first) = attributes(list).next()?;
@@ -318,13 +326,13 @@ pub(super) fn read_u32(options: &[u8]) -> Option<(U32, Counters)> {
         })
     });
     let class = find(options, TCA_U32_CLASSID).and_then(|value| u32_at(value, 0));
-    let (action, counters) = match find(options, TCA_U32_ACT).and_then(read_action) {
-        Some((action, counters)) => (Some(action), counters),
+    let acts = find(options, TCA_U32_ACT).and_then(read_action);
+    let (action, counters) = if let Some((action, counters)) = acts {
+        (Some(action), counters)
+    } else {
         // As it was done before there were actions, and as tc still does for "police".
-        None => {
-            let police = find(options, TCA_U32_POLICE).and_then(read_police);
-            (police.map(Action::Police), Counters::default())
-        }
+        let police = find(options, TCA_U32_POLICE).and_then(read_police);
+        (police.map(Action::Police), Counters::default())
     };
     let filter = U32 {
         keys: keys.collect::<Option<_>>()?,

@@ -1,0 +1,173 @@
+//! Streams between namespaces, and what arrives of them.
+//!
+//! `iperf3` sends; what counts is what the receiving device has counted between two looks, as far apart as a test says.
+//! `iperf3`'s own figures are of what the program got, without headers, and at one megabit a second the message that
+//! ends a test waits in the very queue that is tested.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::netns::Peer;
+
+/// Bytes of a datagram that fills a packet of 1500 bytes with IPv6 as well.
+const DATAGRAM: u32 = 1440;
+
+/// How a stream is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// As fast as it goes.
+    Tcp,
+    /// At so many bits a second, however much of it arrives.
+    Udp(u64),
+}
+
+impl Stream {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp(_) => "UDP",
+        }
+    }
+}
+
+/// One end of a stream: a device with an address, in the test's own namespace or in another.
+#[derive(Clone, Copy)]
+pub struct End<'a> {
+    pub peer: Option<&'a Peer>,
+    pub device: &'a str,
+    pub address: &'a str,
+}
+
+impl End<'_> {
+    /// A program that runs at this end.
+    pub fn command(&self, program: &str) -> Command {
+        match self.peer {
+            Some(peer) => peer.command(program),
+            None => Command::new(program),
+        }
+    }
+
+    /// Bytes that the device has received.
+    pub fn received(&self) -> u64 {
+        let arguments = ["-j", "-s", "link", "show", "dev", self.device];
+        let output = self.command("ip").args(arguments).output().unwrap();
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        shown[0]["stats64"]["rx"]["bytes"].as_u64().unwrap()
+    }
+
+    /// Bytes a second that the device receives during so long.
+    pub fn rate(&self, time: Duration) -> f64 {
+        let (one, began) = (self.received(), Instant::now());
+        thread::sleep(time);
+        let (next, took) = (self.received(), began.elapsed());
+        #[allow(clippy::cast_precision_loss, reason = "a test moves few bytes")]
+        let bytes = (next - one) as f64;
+        bytes / took.as_secs_f64()
+    }
+}
+
+/// A stream that runs until this value goes away.
+pub struct Running {
+    server: Child,
+    client: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for child in [&mut self.client, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a stream and waits until it flows.
+pub fn start(from: &End<'_>, to: &End<'_>, stream: Stream, port: u16) -> Running {
+    let port = port.to_string();
+    let quiet = |command: &mut Command| {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut server = to.command("iperf3");
+    server.args(["-s", "-p", &port, "-B", to.address]);
+    let server = quiet(&mut server);
+    for _ in 0..50 {
+        let mut client = from.command("iperf3");
+        client.args(["-c", to.address, "-p", &port, "-t", "120"]);
+        if let Stream::Udp(bits) = stream {
+            let (bits, length) = (bits.to_string(), DATAGRAM.to_string());
+            client.args(["-u", "-b", &bits, "-l", &length]);
+        }
+        let before = to.received();
+        let mut client = quiet(&mut client);
+        thread::sleep(Duration::from_millis(300));
+        // The handshake alone is some hundred bytes.
+        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
+            return Running { server, client };
+        }
+        thread::sleep(Duration::from_millis(700));
+        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
+            return Running { server, client };
+        }
+        let _ = client.kill();
+        let _ = client.wait();
+    }
+    panic!("iperf3 does not send to {} port {port}", to.address);
+}
+
+/// Carries frames between the files of two macvtaps: what a guest's virtual card does.
+pub struct Cable {
+    stop: Arc<AtomicBool>,
+}
+
+impl Cable {
+    pub fn between(one: &str, other: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let open = |path: &str| {
+            let open = || OpenOptions::new().read(true).write(true).open(path);
+            let mut opened = open();
+            for _ in 0..50 {
+                if opened.is_ok() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+                opened = open();
+            }
+            opened.unwrap_or_else(|why| panic!("{path}: {why}"))
+        };
+        let (one, other) = (open(one), open(other));
+        for (from, to) in [
+            (one.try_clone().unwrap(), other.try_clone().unwrap()),
+            (other, one),
+        ] {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || carry(from, to, &stop));
+        }
+        Self { stop }
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        // A thread that waits for a frame ends with its device.
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn carry(mut from: File, mut to: File, stop: &AtomicBool) {
+    let mut frame = vec![0; 70_000];
+    while !stop.load(Ordering::Relaxed) {
+        match from.read(&mut frame) {
+            Ok(0) | Err(_) => return,
+            // A full queue loses frames, as a card does.
+            Ok(length) => drop(to.write(&frame[..length])),
+        }
+    }
+}
