@@ -25,6 +25,9 @@ FUZZ_SECONDS ?= 60
 target := $(or $(CARGO_TARGET_DIR),target)
 assets := $(target)/assets
 
+# What is installed for systemd.
+units = ncf-rollback.service ncf-networks.service
+
 # All of the repository's shell scripts: those that say so in their first line.
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
 scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
@@ -83,9 +86,10 @@ bench: ## measure
 install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
 	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
-	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/ncf-rollback.service \
-		> $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
-	chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	for unit in $(units); do \
+		sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/$$unit > $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit || exit 1; \
+	done
 	$(INSTALL) -D -m 644 systemd/50-ncf.preset $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset
 	$(INSTALL) -D -m 755 -t $(DESTDIR)$(DRACUTMODULESDIR)/90ncf dracut/90ncf/*.sh
 	$(INSTALL) -d $(DESTDIR)$(INITDIR)
@@ -107,7 +111,7 @@ install: build assets ## install program, boot hooks, manual pages, completions,
 	test -e $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf || \
 		$(INSTALL) -D -m 644 man/ncf.conf.sample $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf
 	@if [ -z "$(DESTDIR)" ]; then \
-		echo "make install: now run: systemctl daemon-reload && systemctl enable ncf-rollback"; \
+		echo "make install: now run: systemctl daemon-reload && systemctl enable $(units:.service=)"; \
 	fi
 
 uninstall: ## remove what install put there; settings and state stay
@@ -115,9 +119,9 @@ uninstall: ## remove what install put there; settings and state stay
 		echo "make uninstall: a change is open; commit it or roll it back first" >&2; exit 1; \
 	fi
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
-		systemctl disable ncf-rollback || true; \
+		systemctl disable $(units) || true; \
 	fi
-	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	rm -f $(DESTDIR)$(SBINDIR)/ncf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(units))
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf

@@ -9,6 +9,8 @@
 //!   journal          the rollback's plan and progress, once rolling back
 //!   discarded/       what the rollback replaces: manifest.json, manifest.sha256, files/
 //! archive/TIME-ID/   a transaction that was rolled back, whole; the last 20 are kept
+//! networks/ qos/     definitions, which a snapshot covers; see vnet::store
+//! run/               what only makes sense while the host runs; see vnet::active
 //! .begin-*  .gone-*  half-made and done-with transactions; whoever takes the lock next removes them
 //! ```
 //!
