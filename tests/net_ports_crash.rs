@@ -116,7 +116,7 @@ fn host() -> Nets {
     nets
 }
 
-fn sweep_both(network: &'static str, lower_changes: bool) {
+fn sweep_both(network: &'static str, lower_changes: bool, more: &'static str) {
     if !need::met(true, &["strace", "ip"]) {
         return;
     }
@@ -127,7 +127,7 @@ fn sweep_both(network: &'static str, lower_changes: bool) {
         nets.done("unplug --owner first");
         let before = seen(&nets);
         let none = || drop(nets.done("-q unplug --owner guest"));
-        let plug = format!("-q plug {network} --owner guest --mac 52:54:00:00:00:0c");
+        let plug = format!("-q plug {network} --owner guest --mac 52:54:00:00:00:0c {more}");
         sweep(&nets, &plug, none, one_or_none(&before, lower_changes));
         let one = || {
             none();
@@ -146,10 +146,10 @@ fn sweep_both(network: &'static str, lower_changes: bool) {
 
 #[test]
 fn a_tap_is_there_or_not() {
-    sweep_both("bridged", false);
+    sweep_both("bridged", false, "--inbound 1000");
 }
 
 #[test]
 fn a_device_taken_over_is_taken_or_given_back() {
-    sweep_both("direct", true);
+    sweep_both("direct", true, "");
 }

@@ -471,7 +471,9 @@ pub(super) fn exhausted(network: &Network, taken: usize, skipped: &[Skipped]) ->
     );
     let error = Error::state(error);
     if taken > 0 {
-        error.hint("'ncf net ports' says who has them")
+        error
+            .hint("'ncf net ports' says who has them")
+            .hint("'ncf net repair' forgets ports whose device is gone")
     } else {
         error
     }
