@@ -119,7 +119,7 @@ fn is_up(name: &str) {
     }
 }
 
-/// A broadcast from `sender` with `text` in it, of an EtherType for local experiments.
+/// A broadcast from `sender` with `text` in it, of an `EtherType` for local experiments.
 pub fn broadcast(sender: [u8; 6], text: &str) -> Vec<u8> {
     let mut frame = vec![0xff; 6];
     frame.extend(sender);

@@ -203,7 +203,7 @@ pub(super) fn ports(args: &PortsArgs, session: &Session, output: &Output) -> Don
     let mut found = Vec::new();
     for read in ports.list()? {
         match read {
-            Read::Port(port) => found.push(port),
+            Read::Port(port) => found.push(*port),
             Read::Broken(_, error) => output.warn(&error),
         }
     }

@@ -209,7 +209,7 @@ impl<'a> Plugger<'a> {
                 && port.owner == *owner
             {
                 match self.unplug_port(&port) {
-                    Ok(()) => done.push(port),
+                    Ok(()) => done.push(*port),
                     Err(error) => failed.push(error),
                 }
             }

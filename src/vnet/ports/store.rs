@@ -30,7 +30,7 @@ pub struct Ports {
 #[derive(Debug)]
 pub enum Read {
     /// A port.
-    Port(Port),
+    Port(Box<Port>),
     /// A file that should be one, and why it is not.
     Broken(PathBuf, Error),
 }
@@ -159,7 +159,7 @@ impl Ports {
     pub fn find(&self, id: PortId) -> Result<Option<Port>> {
         let found = self.read(|stage, name| stage == Stage::Plugged && name == id)?;
         match found.into_iter().next() {
-            Some(Read::Port(port)) => Ok(Some(port)),
+            Some(Read::Port(port)) => Ok(Some(*port)),
             Some(Read::Broken(_, error)) => Err(error),
             None => Ok(None),
         }
@@ -197,7 +197,7 @@ impl Ports {
             match read_record(&path) {
                 // It went between the look at the directory and the look at the file.
                 Ok(None) => {}
-                Ok(Some(port)) => found.push(Read::Port(port)),
+                Ok(Some(port)) => found.push(Read::Port(Box::new(port))),
                 Err(error) => found.push(Read::Broken(path, error)),
             }
         }
