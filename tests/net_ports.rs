@@ -100,6 +100,26 @@ fn a_guest_on_a_bridge_has_a_tap_of_its_own() {
 }
 
 #[test]
+fn a_name_that_another_device_has_is_passed_over() {
+    in_namespace(|| {
+        let (one, two) = (Nets::new(), Nets::new());
+        bridge("br0");
+        for nets in [&one, &two] {
+            nets.network("net", "<forward mode='bridge'/><bridge name='br0'/>");
+        }
+        ip("link add ncf1 type bridge");
+        let port = |nets: &Nets| text(&nets.json("plug net --owner guest")["port"]).to_owned();
+        assert_eq!(
+            [port(&one), port(&two), port(&one)],
+            ["ncf0", "ncf2", "ncf3"]
+        );
+        // Whose is whose: one does not take the other's away.
+        two.done("unplug --owner guest");
+        assert!(exists("ncf0") && exists("ncf1") && !exists("ncf2"));
+    });
+}
+
+#[test]
 fn several_queues_are_for_guests_that_ask_for_them() {
     in_namespace(|| {
         let nets = Nets::new();

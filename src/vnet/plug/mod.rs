@@ -173,7 +173,7 @@ impl<'a> Plugger<'a> {
             network,
             request,
             settings,
-            id: self.ports.next_id(self.lock)?,
+            id: self.free_id()?,
             mac: request.mac.unwrap_or_else(random_mac),
         };
         match &network.forward {
@@ -187,6 +187,17 @@ impl<'a> Plugger<'a> {
             } => {
                 let driver = driver.map(place::driver);
                 self.plug_hostdev(&making, *managed, driver.as_deref(), devices)
+            }
+        }
+    }
+
+    /// The next port's name. One that a device has already, of another state directory's say, is passed over.
+    fn free_id(&mut self) -> Result<PortId> {
+        loop {
+            let id = self.ports.next_id(self.lock)?;
+            let name = make::device_name(&id.to_string())?;
+            if id == PortId(u32::MAX) || self.kernel.socket.link(&name)?.is_none() {
+                return Ok(id);
             }
         }
     }
