@@ -30,7 +30,7 @@ units = ncf-rollback.service ncf-networks.service
 
 # All of the repository's shell scripts: those that say so in their first line.
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
-scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
+scripts += $(wildcard tests/guest/* tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
 .PHONY: help build assets demo test vm check fuzz bench install uninstall clean
 .DEFAULT_GOAL := help
