@@ -4,6 +4,7 @@
 //! The reference for a tap in a bridge is what a script does: four runs of `ip`. That for a pool of a thousand devices,
 //! nine hundred of them in use, is a pool of ten, in the same namespace.
 
+#[allow(dead_code, reason = "the other benchmarks print sizes too")]
 #[path = "bench/table.rs"]
 mod table;
 
