@@ -57,7 +57,7 @@ impl Network {
         if !root.is("network") {
             return Err(root.error("a <network> is needed here"));
         }
-        let uuid = match root.child("uuid")? {
+        let uuid = match root.child("uuid")?.filter(|it| !it.text().is_empty()) {
             Some(element) => parse_uuid(&element.text())
                 .map_err(|allowed| element.error(format!("the <uuid> is wrong: {allowed}")))?,
             None => fill.uuid,
