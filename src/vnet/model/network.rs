@@ -173,6 +173,9 @@ fn notes(root: Element<'_>, forward: &Forward) -> Result<Vec<String>> {
     if bridge.is_some_and(|bridge| bridge.attribute("zone").is_some()) {
         notes.push("the firewall's zone of the bridge is left to you".to_owned());
     }
+    if bridge.is_some_and(|bridge| bridge.attribute("macTableManager") == Some("libvirt")) {
+        notes.push("macTableManager: the kernel learns the addresses all the same".to_owned());
+    }
     if let Some(forward) = root.child("forward")?
         && forward.child("nat")?.is_some()
     {
