@@ -264,6 +264,30 @@ fn a_bridge_that_ncf_has_not_made_is_neither_taken_nor_removed() {
 }
 
 #[test]
+fn from_another_namespace_a_network_is_left_alone() {
+    in_namespace(|| {
+        let net = Net::new();
+        net.define(LAB);
+        net.done("start lab");
+        let elsewhere = |arguments: &[&str]| {
+            let inner = net.command(arguments);
+            let mut command = Command::new("unshare");
+            command
+                .arg("--net")
+                .arg(inner.get_program())
+                .args(inner.get_args());
+            isolate(&mut command);
+            Ran::from(command.output().unwrap())
+        };
+        elsewhere(&["stop", "lab", "--force"]).refused(3, &["another network namespace"]);
+        assert_eq!(elsewhere(&["autostart", "lab"]).status, Some(0));
+        assert!(elsewhere(&["list"]).stdout.contains("active"));
+        assert_eq!(net.list()[0]["state"], "active");
+        net.done("stop lab");
+    });
+}
+
+#[test]
 fn what_is_not_done_yet_is_said_and_nothing_is_done() {
     in_namespace(|| {
         let net = Net::new();

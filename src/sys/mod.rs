@@ -8,6 +8,7 @@ pub mod conf;
 pub mod escape;
 pub mod motd;
 pub mod name;
+pub mod namespace;
 pub mod netlink;
 pub mod node;
 pub mod parallel;

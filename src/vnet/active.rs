@@ -22,9 +22,9 @@ use super::name::NetworkName;
 use super::store::read_stored;
 use crate::error::{Context as _, Error, Result};
 use crate::state::{Lock, StateDir};
-use crate::sys::boot;
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::sysctl::Switch;
+use crate::sys::{boot, namespace};
 use crate::xml::{MAX_SIZE, Source};
 
 /// The format of a record. A newer one is refused.
@@ -74,6 +74,8 @@ pub struct Needs {
 pub struct Active {
     format: u32,
     boot_id: String,
+    /// The network namespace that it was started in; see [`namespace::network`].
+    namespace: u64,
     /// Its name.
     pub name: NetworkName,
     /// How far it has come.
@@ -98,6 +100,7 @@ impl Active {
         Ok(Self {
             format: FORMAT,
             boot_id: boot::id()?,
+            namespace: namespace::network()?,
             name: definition.network().name.clone(),
             phase: Phase::Starting,
             since: Timestamp::now(),
@@ -106,6 +109,11 @@ impl Active {
             needs: Vec::new(),
             definition: definition.text().to_owned(),
         })
+    }
+
+    /// Whether it runs in the network namespace of this thread. From another one nothing of it can be seen.
+    pub fn is_here(&self) -> bool {
+        namespace::network().is_ok_and(|here| here == self.namespace)
     }
 
     /// The definition that it runs by.

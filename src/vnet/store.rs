@@ -23,6 +23,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::state::sync::{sync_dir, write_durably};
 use crate::state::{Lock, StateDir};
 use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::parallel;
 use crate::xml::Source;
 
 /// What follows the name of a definition's file.
@@ -100,11 +101,10 @@ impl<'a> Store<'a> {
 
     /// All definitions, each with what went wrong where it cannot be read.
     pub fn all(self) -> Result<Vec<(NetworkName, Result<Definition>)>> {
-        let names = self.names()?.into_iter();
-        let read = names.filter_map(|name| {
-            let definition = self.definition(&name).transpose()?;
-            Some((name, definition))
-        });
+        let names = self.names()?;
+        let read = parallel::map(&names, |name| self.definition(name).transpose());
+        let read = names.into_iter().zip(read);
+        let read = read.filter_map(|(name, definition)| Some((name, definition?)));
         Ok(read.collect())
     }
 

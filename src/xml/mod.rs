@@ -60,7 +60,8 @@ impl Source {
     /// Fails where it cannot be read, is longer than [`MAX_SIZE`] or not UTF-8.
     pub fn read(name: impl Into<String>, from: impl Read) -> Result<Self> {
         let name = name.into();
-        let mut bytes = Vec::new();
+        // Room for most documents at once.
+        let mut bytes = Vec::with_capacity(4096);
         from.take(MAX_SIZE as u64 + 1)
             .read_to_end(&mut bytes)
             .context(|| format!("cannot read {name}"))?;

@@ -65,9 +65,9 @@ fn print(views: &[NetworkView], output: &Output) {
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     output.say(output.paint(Tone::Strong, line(&HEAD.map(ToOwned::to_owned))));
-    for row in &rows {
-        output.print(line(row));
-    }
+    // At once: standard output is flushed after each line.
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    output.print(lines.join("\n"));
     let broken = views.iter().filter(|view| view.error.is_some()).count();
     if broken > 0 {
         output.say(format!(

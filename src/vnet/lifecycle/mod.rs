@@ -108,6 +108,7 @@ fn bring_up(
 ///
 /// On failure what is left of it goes with the next command.
 pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
+    must_be_here(&record)?;
     let running = Running::new(state);
     record.phase = Phase::Stopping;
     running.write(&record, lock)?;
@@ -123,6 +124,7 @@ pub fn change(
     mut record: Active,
     definition: &Definition,
 ) -> Result<()> {
+    must_be_here(&record)?;
     let before = record.definition()?;
     let (old, new) = (&before.network().forward, &definition.network().forward);
     let changed = match (old, new) {
@@ -164,7 +166,19 @@ pub fn ports_of_own_bridge(record: &Active, links: &[Link]) -> Vec<Link> {
 /// Whether what was made for a network that runs is still there.
 pub fn is_whole(record: &Active, links: &[Link]) -> bool {
     let own = record.bridge.as_ref();
-    own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
+    !record.is_here()
+        || own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
+}
+
+fn must_be_here(record: &Active) -> Result<()> {
+    if record.is_here() {
+        return Ok(());
+    }
+    let what = format!(
+        "the network {} runs in another network namespace",
+        record.name
+    );
+    Err(Error::state(what).hint("run ncf there, for example with nsenter"))
 }
 
 fn take_down(state: &StateDir, lock: &Lock, record: &Active) -> Result<()> {
@@ -199,6 +213,7 @@ pub fn repair(state: &StateDir, lock: &Lock) -> Result<Vec<NetworkName>> {
             Ok(Some(record)) if record.phase == Phase::Running && is_whole(&record, &links) => {
                 continue;
             }
+            Ok(Some(record)) if !record.is_here() => continue,
             Ok(Some(record)) => take_down(state, lock, &record),
             // Of an earlier boot.
             Ok(None) => {

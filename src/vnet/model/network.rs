@@ -57,7 +57,7 @@ impl Network {
         if !root.is("network") {
             return Err(root.error("a <network> is needed here"));
         }
-        let uuid = match root.child("uuid")? {
+        let uuid = match root.child("uuid")?.filter(|it| !it.text().is_empty()) {
             Some(element) => parse_uuid(&element.text())
                 .map_err(|allowed| element.error(format!("the <uuid> is wrong: {allowed}")))?,
             None => fill.uuid,
@@ -172,6 +172,9 @@ fn notes(root: Element<'_>, forward: &Forward) -> Result<Vec<String>> {
     let bridge = root.child("bridge")?;
     if bridge.is_some_and(|bridge| bridge.attribute("zone").is_some()) {
         notes.push("the firewall's zone of the bridge is left to you".to_owned());
+    }
+    if bridge.is_some_and(|bridge| bridge.attribute("macTableManager") == Some("libvirt")) {
+        notes.push("macTableManager: the kernel learns the addresses all the same".to_owned());
     }
     if let Some(forward) = root.child("forward")?
         && forward.child("nat")?.is_some()
