@@ -96,6 +96,7 @@ impl Setup {
 
 /// The network of a setup.
 struct Lab {
+    mtu: u32,
     guests: Vec<Peer>,
     outside: Option<Peer>,
     _cable: Option<Cable>,
@@ -112,13 +113,14 @@ const MACS: [&str; 3] = [
 ];
 
 impl Lab {
-    fn new(setup: Setup) -> Self {
+    fn new(setup: Setup, mtu: u32) -> Self {
         match setup {
             Setup::Veth => {
                 let guest = Peer::new();
-                wire("v0", "g0", &guest, 0);
+                wire("v0", &guest, 0, mtu);
                 ip(&format!("address add {HOST}/24 dev v0"));
                 Self {
+                    mtu,
                     guests: vec![guest],
                     outside: None,
                     _cable: None,
@@ -132,28 +134,29 @@ impl Lab {
                 let guests = (0..3).map(|number| {
                     let guest = Peer::new();
                     let port = format!("p{number}");
-                    wire(&port, "g0", &guest, number);
+                    wire(&port, &guest, number, mtu);
                     ip(&format!("link set {port} master br0"));
                     guest
                 });
                 Self {
+                    mtu,
                     guests: guests.collect(),
                     outside: None,
                     _cable: None,
                 }
             }
-            Setup::Macvtap => Self::macvtap(),
+            Setup::Macvtap => Self::macvtap(mtu),
         }
     }
 
     /// A guest's macvtap on a wire to the outside. Its frames are carried to another macvtap, behind which there is a
     /// device in the guest's namespace.
-    fn macvtap() -> Self {
+    fn macvtap(mtu: u32) -> Self {
         let (guest, outside) = (Peer::new(), Peer::new());
         ip("link add w0 type veth peer name w1");
         outside.take("w1");
-        ip("link set w0 up");
-        outside.ip("link set w1 up gso_max_segs 1");
+        ip(&format!("link set w0 up mtu {mtu}"));
+        outside.ip(&format!("link set w1 up mtu {mtu} gso_max_segs 1"));
         outside.ip(&format!("address add {HOST}/24 dev w1"));
         let mac = MACS[0];
         // The files are named by these numbers, in all namespaces alike, and those of one that ends stay a while.
@@ -167,13 +170,16 @@ impl Lab {
             "link add link c0 name mt1 index {other} type macvtap mode passthru"
         ));
         for device in ["mt0", "c0", "mt1"] {
-            ip(&format!("link set {device} up"));
+            ip(&format!("link set {device} up mtu {mtu}"));
         }
         guest.take("g0");
-        guest.ip(&format!("link set g0 address {mac} up gso_max_segs 1"));
+        guest.ip(&format!(
+            "link set g0 address {mac} up mtu {mtu} gso_max_segs 1"
+        ));
         guest.ip(&format!("address add {}/24 dev g0", GUESTS[0]));
         let cable = Cable::between(&format!("/dev/tap{one}"), &format!("/dev/tap{other}"));
         Self {
+            mtu,
             guests: vec![guest],
             outside: Some(outside),
             _cable: Some(cable),
@@ -190,6 +196,7 @@ impl Lab {
             peer: self.outside.as_ref(),
             device,
             address: HOST,
+            mtu: self.mtu,
         }
     }
 
@@ -198,18 +205,20 @@ impl Lab {
             peer: Some(&self.guests[number]),
             device: "g0",
             address: GUESTS[number],
+            mtu: self.mtu,
         }
     }
 }
 
 /// A wire to a guest. Packets are not joined on it, so that devices count each with its header.
-fn wire(port: &str, inside: &str, guest: &Peer, number: usize) {
+fn wire(port: &str, guest: &Peer, number: usize, mtu: u32) {
+    let inside = "g0";
     ip(&format!("link add {port} type veth peer name {inside}"));
     guest.take(inside);
-    ip(&format!("link set {port} up gso_max_segs 1"));
+    ip(&format!("link set {port} up mtu {mtu} gso_max_segs 1"));
     let mac = MACS[number];
     guest.ip(&format!(
-        "link set {inside} address {mac} up gso_max_segs 1"
+        "link set {inside} address {mac} up mtu {mtu} gso_max_segs 1"
     ));
     guest.ip(&format!("address add {}/24 dev {inside}", GUESTS[number]));
     guest.ip(&format!(
@@ -243,7 +252,9 @@ fn bytes(megabits: u64) -> f64 {
 
 /// The share of a limit that arrives, over ten seconds.
 fn average(setup: Setup, inbound: bool, stream_of: fn(u64) -> Stream, megabits: u64) -> f64 {
-    let lab = Lab::new(setup);
+    // At a gigabit, so many small packets measure the machine.
+    let mtu = if megabits < 1000 { 1500 } else { 9000 };
+    let lab = Lab::new(setup, mtu);
     let (_dir, state) = state();
     let direction = if inbound { "--inbound" } else { "--outbound" };
     let device = setup.device();
@@ -313,7 +324,7 @@ fn a_bridge_is_limited_towards_its_guests() {
 
 /// The first `burst` bytes go at the peak, and then the average holds: shares of both.
 fn burst(inbound: bool) -> (f64, f64) {
-    let lab = Lab::new(Setup::Veth);
+    let lab = Lab::new(Setup::Veth, 1500);
     let (_dir, state) = state();
     let direction = if inbound { "--inbound" } else { "--outbound" };
     ncf(&state, &format!("qos set v0 {direction} 1000,4000,2048"));
@@ -415,7 +426,7 @@ fn a_burst_goes_at_the_peak_and_then_the_average_holds() {
 
 /// What three guests get of a network, two with floors, when all are sent more than there is: bytes a second.
 fn floors(average: &str, floors: [&str; 2], addresses: [&'static str; 3]) -> [f64; 3] {
-    let lab = Lab::new(Setup::Bridge);
+    let lab = Lab::new(Setup::Bridge, 1500);
     let (_dir, state) = state();
     {
         let lock = state.lock("test").unwrap();
@@ -505,7 +516,7 @@ fn floors_hold_for_ipv6_too() {
 #[test]
 fn a_limit_that_is_replaced_a_thousand_times_neither_leaks_nor_drops() {
     measuring(|| {
-        let lab = Lab::new(Setup::Veth);
+        let lab = Lab::new(Setup::Veth, 1500);
         let (_dir, state) = state();
         ncf(&state, "qos set v0 --inbound 20mbit");
         let (host, guest) = (lab.host(Setup::Veth), lab.guest(0));

@@ -4,12 +4,16 @@ use std::fs::{DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
 use super::lock::Lock;
 use super::sync::sync_dir;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
+
+/// How often a lock that another holds is tried.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The state directory. It need not exist: then nothing was ever begun.
 #[derive(Debug, Clone)]
@@ -74,6 +78,20 @@ impl StateDir {
         let lock = Lock::take(&self.path.join("lock"), command)?;
         self.sweep(&lock);
         Ok(lock)
+    }
+
+    /// As [`StateDir::lock`], but waits at most so long for another ncf. For what nobody is there to try again: at boot,
+    /// when a device appears.
+    pub fn lock_within(&self, command: &str, time: Duration) -> Result<Lock> {
+        let until = Instant::now() + time;
+        loop {
+            match self.lock(command) {
+                Err(error) if error.kind() == ErrorKind::State && Instant::now() < until => {
+                    std::thread::sleep(RETRY);
+                }
+                lock => return lock,
+            }
+        }
     }
 
     /// Whether the directory exists and may be read. Fails where it may not be.
@@ -169,6 +187,22 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn who_may_wait_gets_the_lock_when_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("ncf"));
+        let held = state.lock("one").unwrap();
+        let refused = state
+            .lock_within("two", Duration::from_millis(1))
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::State);
+        let waiting = state.clone();
+        let other = std::thread::spawn(move || waiting.lock_within("two", Duration::from_secs(60)));
+        std::thread::sleep(Duration::from_millis(30));
+        drop(held);
+        let _lock = other.join().unwrap().unwrap();
     }
 
     #[test]

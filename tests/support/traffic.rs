@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::netns::Peer;
 
-/// Bytes of a datagram that fills a packet of 1500 bytes with IPv6 as well.
-const DATAGRAM: u32 = 1440;
+/// What an IPv6 and a UDP header take of a packet, and a little more.
+const HEADERS: u32 = 60;
 
 /// How a stream is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct End<'a> {
     pub peer: Option<&'a Peer>,
     pub device: &'a str,
     pub address: &'a str,
+    /// Of all devices on the way.
+    pub mtu: u32,
 }
 
 impl End<'_> {
@@ -102,7 +104,7 @@ pub fn start(from: &End<'_>, to: &End<'_>, stream: Stream, port: u16) -> Running
         let mut client = from.command("iperf3");
         client.args(["-c", to.address, "-p", &port, "-t", "120"]);
         if let Stream::Udp(bits) = stream {
-            let (bits, length) = (bits.to_string(), DATAGRAM.to_string());
+            let (bits, length) = (bits.to_string(), (to.mtu - HEADERS).to_string());
             client.args(["-u", "-b", &bits, "-l", &length]);
         }
         let before = to.received();
