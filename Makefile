@@ -7,6 +7,7 @@ DATADIR ?= $(PREFIX)/share
 # Where systemd looks for packages' units, whatever PREFIX is.
 SYSTEMDUNITDIR ?= /usr/lib/systemd/system
 SYSTEMDPRESETDIR ?= /usr/lib/systemd/system-preset
+UDEVRULESDIR ?= /usr/lib/udev/rules.d
 # Where dracut looks for modules, and init for scripts.
 DRACUTMODULESDIR ?= /usr/lib/dracut/modules.d
 SYSCONFDIR ?= /etc
@@ -29,11 +30,11 @@ assets := $(target)/assets
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
 scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
-.PHONY: help build assets demo test vm check fuzz bench install uninstall clean
+.PHONY: help build assets demo test vm check fuzz bench measure-qos install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
 	@echo 'install takes DESTDIR= PREFIX=$(PREFIX) SYSTEMDUNITDIR=$(SYSTEMDUNITDIR)'
 
@@ -77,15 +78,25 @@ fuzz: ## look for inputs that break the readers of files, FUZZ_SECONDS=60 each; 
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=512); \
 	done
 
-bench: ## measure
+bench: ## measure; root, for the part about limits
 	$(CARGO) bench --locked
+
+measure-qos: ## print the table of measured limits, as in the manual; root, some fifteen minutes
+	tests/setup test
+	$(CARGO) test --locked --test qos_traffic -- --ignored --nocapture table
 
 install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
 	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
-	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/ncf-rollback.service \
-		> $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
-	chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	@set -e; for unit in ncf-rollback.service ncf-qos.service; do \
+		sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/$$unit \
+			> $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit; \
+		chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit; \
+	done
+	$(INSTALL) -d $(DESTDIR)$(UDEVRULESDIR)
+	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/90-ncf-qos.rules \
+		> $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
+	chmod 644 $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
 	$(INSTALL) -D -m 644 systemd/50-ncf.preset $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset
 	$(INSTALL) -D -m 755 -t $(DESTDIR)$(DRACUTMODULESDIR)/90ncf dracut/90ncf/*.sh
 	$(INSTALL) -d $(DESTDIR)$(INITDIR)
@@ -103,7 +114,7 @@ install: build assets ## install program, boot hooks, manual pages, completions,
 	test -e $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf || \
 		$(INSTALL) -D -m 644 man/ncf.conf.sample $(DESTDIR)$(SYSCONFDIR)/ncf/ncf.conf
 	@if [ -z "$(DESTDIR)" ]; then \
-		echo "make install: now run: systemctl daemon-reload && systemctl enable ncf-rollback"; \
+		echo "make install: now run: systemctl daemon-reload && systemctl enable ncf-rollback ncf-qos"; \
 	fi
 
 uninstall: ## remove what install put there; settings and state stay
@@ -111,9 +122,10 @@ uninstall: ## remove what install put there; settings and state stay
 		echo "make uninstall: a change is open; commit it or roll it back first" >&2; exit 1; \
 	fi
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
-		systemctl disable ncf-rollback || true; \
+		systemctl disable ncf-rollback ncf-qos || true; \
 	fi
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	rm -f $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-qos.service $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(MANDIR)/man5/ncf.conf.5
