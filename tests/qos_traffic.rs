@@ -26,7 +26,7 @@ use ncf::state::StateDir;
 use support::host::{isolate, program};
 use support::need;
 use support::netns::{Peer, in_namespace, ip};
-use support::traffic::{Cable, End, Stream, start};
+use support::traffic::{Cable, End, Running, Stream, start};
 
 /// How often a measurement is made before it counts as missed.
 const ATTEMPTS: u32 = 4;
@@ -360,16 +360,7 @@ fn burst(inbound: bool) -> (f64, f64) {
 }
 
 /// Starts a stream without waiting.
-fn start_at_once(from: &End<'_>, to: &End<'_>, bits: u64) -> impl Drop {
-    struct Both(Vec<std::process::Child>);
-    impl Drop for Both {
-        fn drop(&mut self) {
-            for child in &mut self.0 {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-        }
-    }
+fn start_at_once(from: &End<'_>, to: &End<'_>, bits: u64) -> Running {
     let spawn = |command: &mut Command| {
         command.stdout(std::process::Stdio::null());
         command.stderr(std::process::Stdio::null()).spawn().unwrap()
@@ -381,7 +372,7 @@ fn start_at_once(from: &End<'_>, to: &End<'_>, bits: u64) -> impl Drop {
         "-c", to.address, "-u", "-b", &bits, "-l", "1440", "-t", "20",
     ];
     let client = spawn(from.command("iperf3").args(arguments));
-    Both(vec![server, client])
+    Running(vec![server, client])
 }
 
 /// Bytes a second in which so many bytes arrive, from the first on.
@@ -572,6 +563,7 @@ fn counted(state: &StateDir) -> ncf::sys::netlink::tc::Counters {
 /// The table of the documentation.
 #[test]
 #[ignore = "it takes some fifteen minutes: make measure-qos"]
+#[allow(clippy::print_stdout, reason = "the table is what it is for")]
 fn table() {
     assert!(need::met(true, &["iperf3", "ip", "nsenter"]));
     println!("| device | direction | stream | 1 Mbit/s | 10 Mbit/s | 100 Mbit/s | 1000 Mbit/s |");

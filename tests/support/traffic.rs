@@ -75,15 +75,18 @@ impl End<'_> {
     }
 }
 
-/// A stream that runs until this value goes away.
-pub struct Running {
-    server: Child,
-    client: Child,
+/// Programs that run until this value goes away.
+pub struct Running(pub Vec<Child>);
+
+impl Running {
+    fn into_inner(mut self) -> Vec<Child> {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for child in [&mut self.client, &mut self.server] {
+        for child in &mut self.0 {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -99,7 +102,7 @@ pub fn start(from: &End<'_>, to: &End<'_>, stream: Stream, port: u16) -> Running
     };
     let mut server = to.command("iperf3");
     server.args(["-s", "-p", &port, "-B", to.address]);
-    let server = quiet(&mut server);
+    let mut running = Running(vec![quiet(&mut server)]);
     for _ in 0..50 {
         let mut client = from.command("iperf3");
         client.args(["-c", to.address, "-p", &port, "-t", "120"]);
@@ -108,18 +111,15 @@ pub fn start(from: &End<'_>, to: &End<'_>, stream: Stream, port: u16) -> Running
             client.args(["-u", "-b", &bits, "-l", &length]);
         }
         let before = to.received();
-        let mut client = quiet(&mut client);
-        thread::sleep(Duration::from_millis(300));
-        // The handshake alone is some hundred bytes.
-        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
-            return Running { server, client };
+        let client = Running(vec![quiet(&mut client)]);
+        for wait in [300, 700] {
+            thread::sleep(Duration::from_millis(wait));
+            // The handshake alone is some hundred bytes.
+            if to.received() > before + 5000 {
+                running.0.extend(client.into_inner());
+                return running;
+            }
         }
-        thread::sleep(Duration::from_millis(700));
-        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
-            return Running { server, client };
-        }
-        let _ = client.kill();
-        let _ = client.wait();
     }
     panic!("iperf3 does not send to {} port {port}", to.address);
 }
