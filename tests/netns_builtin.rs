@@ -627,7 +627,7 @@ fn links_are_read_as_they_are() {
         assert_eq!((eth0.master, eth0.lower), (Some(br0.index), None));
         assert!(eth0.up && !eth0.carrier && eth0.mtu == 1400);
         assert_eq!(find("mv0").lower, Some(find("far").index));
-        assert_eq!(br0.bridge.unwrap().forward_delay, 1500);
+        assert_eq!(br0.bridge.as_ref().unwrap().forward_delay, 1500);
         assert_eq!(Socket::open().unwrap().link(&name("eth9")).unwrap(), None);
     });
 }

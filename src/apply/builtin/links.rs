@@ -174,7 +174,7 @@ impl LinkPlan {
     /// Spanning tree comes first, for what forward delay is allowed depends on it. With it on, a delay of less
     /// than two seconds is two: the kernel would refuse it, and `STP=yes DELAY=0` is in many files.
     fn options(&mut self, link: Option<&Link>, name: &InterfaceName, wanted: &Bridge) {
-        let now = link.and_then(|it| it.bridge);
+        let now = link.and_then(|it| it.bridge.as_ref());
         let stp_now = now.is_some_and(|it| it.stp);
         let stp = wanted.stp.unwrap_or(stp_now);
         if stp != stp_now {
