@@ -54,16 +54,7 @@ pub(crate) fn port(index: u32, name: &str, master: u32) -> Link {
 }
 
 pub(crate) fn desired(of: &str, kind: LinkKind) -> Desired {
-    Desired {
-        name: name(of),
-        kind,
-        hwaddr: None,
-        mac: None,
-        mtu: None,
-        bridge: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-    }
+    Desired::new(name(of), kind)
 }
 
 pub(crate) fn address(net: &str) -> Address {

@@ -174,7 +174,7 @@ impl Bond {
 
 impl Socket {
     /// Creates a bond, set down, with these options and the kernel's defaults for the rest. Those that name
-    /// ports are left out: see [`Socket::set_bond_port`].
+    /// ports are left out: see [`Socket::set_primary`].
     pub fn create_bond(&mut self, name: &InterfaceName, settings: &Settings) -> Result<()> {
         let mut message = LinkMessage::default();
         message.attributes = vec![
@@ -201,17 +201,12 @@ impl Socket {
             })
     }
 
-    /// Sets `primary` or `active_slave` to one of the bond's ports.
-    pub fn set_bond_port(&mut self, bond: &Link, option: &Spec, port: &Link) -> Result<()> {
-        let value = port.index.to_ne_bytes().to_vec();
-        let attribute = InfoBond::Other(DefaultNla::new(option.attribute, value));
-        let message = about(bond, vec![info(vec![attribute])]);
+    /// Makes one of the bond's ports the preferred one.
+    pub fn set_primary(&mut self, bond: &Link, port: &Link) -> Result<()> {
+        let message = about(bond, vec![info(vec![InfoBond::Primary(port.index)])]);
         self.change(RouteNetlinkMessage::NewLink(message), 0)
             .map_err(|refusal| {
-                refusal.during(format!(
-                    "cannot set {}={} of {}",
-                    option.name, port.name, bond.name
-                ))
+                refusal.during(format!("cannot set primary={} of {}", port.name, bond.name))
             })
     }
 }

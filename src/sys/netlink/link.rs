@@ -1,8 +1,9 @@
 //! Links: network cards, bridges, tap devices and what else `ip link` lists.
 
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
+    InfoData, InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 
@@ -250,8 +251,28 @@ impl Socket {
     pub fn release(&mut self, port: &Link) -> Result<()> {
         self.set(about(port, vec![LinkAttribute::Controller(0)]))
             .map_err(|refusal| {
-                refusal.during(format!("cannot take {} out of its bridge", port.name))
+                refusal.during(format!(
+                    "cannot take {} out of its bridge or bond",
+                    port.name
+                ))
             })
+    }
+
+    /// Whether the kernel can make links of this kind; it loads the module for it if it has one.
+    ///
+    /// It is asked for a link whose name is none (`dev_valid_name()`), which it never makes, and says first if
+    /// it does not know the kind.
+    pub fn knows_kind(&mut self, kind: InfoKind) -> bool {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName("not/a/name".to_owned()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+        ];
+        let request = RouteNetlinkMessage::NewLink(message);
+        match self.change(request, NLM_F_CREATE | NLM_F_EXCL) {
+            Err(refusal) => !refusal.is_any(&[Errno::EOPNOTSUPP]),
+            Ok(()) => true,
+        }
     }
 
     fn set(&mut self, message: LinkMessage) -> Outcome<()> {
@@ -269,7 +290,6 @@ fn as_link(message: &RouteNetlinkMessage) -> Option<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netlink_packet_route::link::InfoKind;
 
     fn link(attributes: Vec<LinkAttribute>) -> Link {
         let mut message = LinkMessage::default();
