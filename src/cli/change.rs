@@ -261,6 +261,9 @@ fn print_step(output: &Output, step: &StepReport) {
             ));
         }
     }
+    for note in &step.notes {
+        output.say(format!("    {note}"));
+    }
 }
 
 #[derive(Default, Serialize)]
