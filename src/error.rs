@@ -41,6 +41,7 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    excerpt: Option<String>,
     hints: Vec<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -51,6 +52,7 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            excerpt: None,
             hints: Vec::new(),
             source: None,
         }
@@ -78,6 +80,13 @@ impl Error {
         self
     }
 
+    /// Adds the lines of the input that it is about, with a mark under the place.
+    #[must_use]
+    pub fn excerpt(mut self, lines: impl Into<String>) -> Self {
+        self.excerpt = Some(lines.into());
+        self
+    }
+
     /// Adds what the reader may do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -88,6 +97,11 @@ impl Error {
     /// What the error means for the caller.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The lines of the input that it is about, with a mark under the place.
+    pub fn excerpt_lines(&self) -> Option<&str> {
+        self.excerpt.as_deref()
     }
 
     /// What the reader may do next, the most useful first.
@@ -124,11 +138,12 @@ pub trait Context<T> {
 }
 
 impl<T> Context<T> for Result<T> {
-    /// Keeps the kind and the hints of the error below.
+    /// Keeps the kind, the excerpt and the hints of the error below.
     fn context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|below| Error {
             kind: below.kind,
             message: doing().to_string(),
+            excerpt: below.excerpt.clone(),
             hints: below.hints.clone(),
             source: Some(Box::new(below)),
         })

@@ -9,6 +9,7 @@
 //! | [`iface`] | interfaces: which files belong to which, what depends on what |
 //! | [`apply`] | making the kernel agree: the system's scripts or netlink |
 //! | [`ifcfg`] | lossless reading and writing of shell-variable files |
+//! | [`xml`] | XML from outside: limits, errors with their place, writing |
 //! | [`state`] | the state directory: lock, durable steps, format versions |
 //! | [`sys`] | the kernel's edge: files, processes, netlink |
 //! | [`error`] | the one error type, whose kind decides the exit status |
@@ -21,5 +22,6 @@ pub mod iface;
 pub mod ifcfg;
 pub mod state;
 pub mod sys;
+pub mod xml;
 
 pub use error::{Error, ErrorKind, Result};

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 9] = [
     &["vnet", "qos"],
     &["iface"],
     &["apply"],
-    &["ifcfg"],
+    &["ifcfg", "xml"],
     &["state"],
     &["sys"],
     // The error's types are re-exported by the crate's root.

@@ -93,6 +93,9 @@ impl Output {
     }
 
     fn hints(&self, error: &Error) {
+        if let Some(lines) = error.excerpt_lines() {
+            let _ = writeln!(std::io::stderr().lock(), "{lines}");
+        }
         let head = paint(self.colour_errors, Tone::Strong, "hint:");
         for hint in error.hints() {
             let _ = writeln!(std::io::stderr().lock(), "{head} {hint}");
