@@ -6,6 +6,7 @@ pub mod clock;
 pub mod conf;
 pub mod daemon;
 pub mod escape;
+pub mod motd;
 pub mod name;
 pub mod netlink;
 pub mod node;
