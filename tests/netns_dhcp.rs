@@ -300,6 +300,32 @@ fn no_server_is_an_error_and_the_rest_is_done() {
 }
 
 #[test]
+fn no_carrier_is_an_error_and_a_persistent_client_waits_for_one() {
+    with_only("dhclient", || {
+        let mut network = Network::new();
+        network.serve_ipv4();
+        network.host.ip("link set far down");
+        let mut eth0 = leased();
+        let error = Builtin.up(&target(&eth0)).unwrap_err().one_line();
+        assert_eq!(error, "eth0: no IPv4 address by DHCP: it has no carrier");
+        assert!(running("dhclient").is_empty());
+        eth0.dhcp4.as_mut().unwrap().persistent = true;
+        let again = Builtin.up(&target(&eth0)).unwrap_err().one_line();
+        assert_eq!(again, error);
+        network.host.ip("link set far up");
+        for _ in 0..3000 {
+            if has_lease() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(has_lease());
+        down(&eth0);
+        none_runs("dhclient");
+    });
+}
+
+#[test]
 fn without_a_client_nothing_is_touched() {
     if need::met(true, &["dnsmasq"]) {
         in_namespace(|| {

@@ -25,6 +25,12 @@ use client::{Client, Running};
 /// How long a client may take to get a lease, as dhclient's own `timeout`, which network-scripts rely on.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a device may take to get its carrier, as in `check_link_down` of `network-functions`.
+const CARRIER: Duration = Duration::from_secs(5);
+
+/// What a bridge may take beyond twice its forward delay, as in `ifup-eth`.
+const BRIDGE_CARRIER: Duration = Duration::from_secs(7);
+
 /// How often to look whether it has one.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -160,6 +166,17 @@ impl Run {
             // A client asks from the link-local address.
             self.await_link_local(link)?;
         }
+        if !self.gets_carrier(link)? {
+            if dhcp.persistent {
+                client.start(family, &link.name, dhcp, LIMIT)?;
+            }
+            return Err(Error::failed(format!(
+                "{}: no {} address by DHCP: it has no carrier",
+                link.name,
+                family.name()
+            ))
+            .hint("is the cable in, and the other side on?"));
+        }
         let begun = Instant::now();
         client.start(family, &link.name, dhcp, LIMIT)?;
         // A client may write its file a moment after it has let go of its parent.
@@ -179,6 +196,24 @@ impl Run {
             thread::sleep(POLL);
         }
         Ok(())
+    }
+
+    /// Whether the device has a carrier, or gets one in time: without one a client would wait in vain.
+    fn gets_carrier(&mut self, link: &Link) -> Result<bool> {
+        let delay = link.bridge.as_ref().map(|bridge| bridge.forward_delay);
+        let patience = match delay {
+            // Hundredths of a second, in each of two states before a port lets packets through.
+            Some(delay) => Duration::from_millis(20 * u64::from(delay)) + BRIDGE_CARRIER,
+            None => CARRIER,
+        };
+        let begun = Instant::now();
+        while !self.link(&link.name)?.carrier {
+            if begun.elapsed() >= patience {
+                return Ok(false);
+            }
+            thread::sleep(POLL);
+        }
+        Ok(true)
     }
 
     /// Ends the clients of a device that goes down. Without `desired`, whichever there are.
