@@ -16,8 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use ncf::apply::builtin::Builtin;
-use ncf::apply::desired::{Desired, Dhcp, Ipv6, LinkKind};
+use ncf::apply::desired::{Bridge, Desired, Dhcp, Ipv6, LinkKind};
 use ncf::apply::{Applier, Target};
+use support::host::Host;
 use support::need;
 use support::netns::{
     Peer, Server, addresses, answers, events, in_namespace, ip, link_attribute, private_files, veth,
@@ -444,5 +445,56 @@ fn routers_are_listened_to_only_where_that_is_asked_for() {
             (switch("accept_ra"), switch("forwarding")),
             ("1".to_owned(), "0".to_owned())
         );
+    });
+}
+
+#[test]
+fn a_change_to_dhcp_goes_there_and_back() {
+    with_only("udhcpc", || {
+        let mut network = Network::new();
+        network.serve_ipv4();
+        let fixed = "DEVICE=eth0\nIPADDR=192.0.2.7\nPREFIX=24\nGATEWAY=192.0.2.1\n";
+        let host = Host::with(&[("ifcfg-eth0", fixed)]);
+        let ncf = |arguments: &[&str]| {
+            let ran = host.ncf(&[&["--applier", "builtin"], arguments].concat());
+            assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+            ran.stdout
+        };
+        ncf(&["change-begin"]);
+        host.write("ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=dhcp\nPEERDNS=no\n");
+        let report = ncf(&["apply"]);
+        assert!(
+            report.contains("ifcfg-eth0:3: PEERDNS=\"no\": not applied"),
+            "{report}"
+        );
+        assert!(has_lease());
+        ncf(&["change-rollback"]);
+        none_runs("udhcpc");
+        assert_eq!(addresses("eth0"), ["192.0.2.7/24"]);
+        assert_eq!(
+            ip("route show default").trim(),
+            "default via 192.0.2.1 dev eth0 proto static"
+        );
+    });
+}
+
+#[test]
+fn a_bridge_gets_a_lease_through_its_port() {
+    with_only("dhclient", || {
+        let mut network = Network::new();
+        network.serve_ipv4();
+        let bridge = Bridge {
+            forward_delay: Some(0),
+            ports: vec!["eth0".parse().unwrap()],
+            ..Bridge::default()
+        };
+        let mut br0 = Desired::new("br0".parse().unwrap(), LinkKind::Bridge(bridge));
+        br0.dhcp4 = Some(dhcp());
+        up(&br0);
+        assert_eq!(addresses("br0").len(), 1);
+        assert!(ip("route show default").contains("via 192.0.2.1 dev br0"));
+        assert_eq!(events(|| up(&br0)), [""; 0]);
+        down(&br0);
+        none_runs("dhclient");
     });
 }
