@@ -7,6 +7,7 @@ DATADIR ?= $(PREFIX)/share
 # Where systemd looks for packages' units, whatever PREFIX is.
 SYSTEMDUNITDIR ?= /usr/lib/systemd/system
 SYSTEMDPRESETDIR ?= /usr/lib/systemd/system-preset
+UDEVRULESDIR ?= /usr/lib/udev/rules.d
 # Where dracut looks for modules, and init for scripts.
 DRACUTMODULESDIR ?= /usr/lib/dracut/modules.d
 SYSCONFDIR ?= /etc
@@ -26,17 +27,17 @@ target := $(or $(CARGO_TARGET_DIR),target)
 assets := $(target)/assets
 
 # What is installed for systemd.
-units = ncf-rollback.service ncf-networks.service
+units = ncf-rollback.service ncf-networks.service ncf-qos.service
 
 # All of the repository's shell scripts: those that say so in their first line.
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
 scripts += $(wildcard tests/guest/* tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
-.PHONY: help build assets demo test vm check fuzz bench install uninstall clean
+.PHONY: help build assets demo test vm check fuzz bench measure-qos install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
 	@echo 'install takes DESTDIR= PREFIX=$(PREFIX) SYSTEMDUNITDIR=$(SYSTEMDUNITDIR)'
 
@@ -80,8 +81,12 @@ fuzz: ## look for inputs that break the readers of files, FUZZ_SECONDS=60 each; 
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=512); \
 	done
 
-bench: ## measure
+bench: ## measure; root, for the part about limits
 	$(CARGO) bench --locked
+
+measure-qos: ## print the table of measured limits, as in the manual; root, some fifteen minutes
+	tests/setup test
+	$(CARGO) test --locked --test qos_traffic -- --ignored --nocapture table
 
 install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
@@ -90,6 +95,10 @@ install: build assets ## install program, boot hooks, manual pages, completions,
 		sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/$$unit > $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit && \
 		chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit || exit 1; \
 	done
+	$(INSTALL) -d $(DESTDIR)$(UDEVRULESDIR)
+	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/90-ncf-qos.rules \
+		> $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
+	chmod 644 $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
 	$(INSTALL) -D -m 644 systemd/50-ncf.preset $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset
 	$(INSTALL) -D -m 755 -t $(DESTDIR)$(DRACUTMODULESDIR)/90ncf dracut/90ncf/*.sh
 	$(INSTALL) -d $(DESTDIR)$(INITDIR)
@@ -122,6 +131,7 @@ uninstall: ## remove what install put there; settings and state stay
 		systemctl disable $(units) || true; \
 	fi
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(units))
+	rm -f $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf

@@ -1,6 +1,7 @@
 //! `boot-rollback`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::output::Output;
 use super::setup::Session;
@@ -11,6 +12,9 @@ use crate::change::transaction::{Snapshot, Transaction};
 use crate::error::{ErrorKind, Result};
 use crate::sys::motd;
 use crate::sys::signals::SignalGuard;
+
+/// How long to wait for another ncf.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Undo at boot what was never committed
 ///
@@ -64,7 +68,8 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
 
 fn attempt(args: &Args, session: &Session) -> Result<AtBoot> {
     let host = &session.host;
-    let lock = host.state.lock("boot-rollback")?;
+    // Nobody is there to try again: a limit may be being applied to a device that has just appeared.
+    let lock = host.state.lock_within("boot-rollback", PATIENCE)?;
     let open = Transaction::open(host, &lock)?;
     undo(open, host, args.earlier_boot, &SignalGuard::block()?)
 }

@@ -290,6 +290,9 @@ fn print_step(output: &Output, step: &StepReport) {
             ));
         }
     }
+    for note in &step.notes {
+        output.say(format!("    {note}"));
+    }
 }
 
 #[derive(Default, Serialize)]

@@ -140,7 +140,9 @@ impl Kernel {
             ..Queue::default()
         };
         if let Some(root) = queue.qdisc.as_ref().filter(|root| is_ours(root)) {
+            // Those of the fair queues inside, one for each busy stream, are listed too.
             queue.classes = self.socket.classes(link)?;
+            queue.classes.retain(|class| class.handle.major() == MAJOR);
             let handle = root.handle;
             // A tree has the class for the rest; only there are filters.
             if queue.classes.len() > 1 {

@@ -12,6 +12,8 @@ use super::lock::Lock;
 use super::sync::sync_dir;
 use crate::error::{Context, Error, Result};
 
+/// How often a lock that another holds is tried.
+
 /// The state directory. It need not exist: then nothing was ever begun.
 #[derive(Debug, Clone)]
 pub struct StateDir {
@@ -85,7 +87,8 @@ impl StateDir {
         self.lock_within(command, Duration::ZERO)
     }
 
-    /// As [`StateDir::lock`], but tries for as long as `patience` where another process has the lock.
+    /// As [`StateDir::lock`], but tries for as long as `patience` where another process has the lock: for
+    /// guests that start at once, and for what nobody is there to try again.
     pub fn lock_within(&self, command: &str, patience: Duration) -> Result<Lock> {
         self.make()?;
         let lock = Lock::take_within(&self.path.join("lock"), command, patience)?;
@@ -173,6 +176,7 @@ fn needs_root(error: io::Error, doing: impl FnOnce() -> String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -186,6 +190,22 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn who_may_wait_gets_the_lock_when_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("ncf"));
+        let held = state.lock("one").unwrap();
+        let refused = state
+            .lock_within("two", Duration::from_millis(1))
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::State);
+        let waiting = state.clone();
+        let other = std::thread::spawn(move || waiting.lock_within("two", Duration::from_secs(60)));
+        std::thread::sleep(Duration::from_millis(30));
+        drop(held);
+        let _lock = other.join().unwrap().unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod clock;
 pub mod conf;
+pub mod daemon;
 pub mod escape;
 pub mod motd;
 pub mod name;

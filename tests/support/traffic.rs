@@ -1,6 +1,6 @@
 //! Streams between namespaces, and what arrives of them.
 //!
-//! `iperf3` sends; what counts is what the receiving device has counted between two looks, as far apart as a test says.
+//! `iperf3` sends; what counts is what IP has received between two looks, as far apart as a test says.
 //! `iperf3`'s own figures are of what the program got, without headers, and at one megabit a second the message that
 //! ends a test waits in the very queue that is tested.
 
@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::netns::Peer;
 
-/// Bytes of a datagram that fills a packet of 1500 bytes with IPv6 as well.
-const DATAGRAM: u32 = 1440;
+/// What an IPv6 and a UDP header take of a packet, and a little more.
+const HEADERS: u32 = 60;
+
+/// Bytes of an Ethernet header.
+const ETHERNET: u64 = 14;
 
 /// How a stream is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,9 @@ impl Stream {
 #[derive(Clone, Copy)]
 pub struct End<'a> {
     pub peer: Option<&'a Peer>,
-    pub device: &'a str,
     pub address: &'a str,
+    /// Of all devices on the way.
+    pub mtu: u32,
 }
 
 impl End<'_> {
@@ -54,15 +56,17 @@ impl End<'_> {
         }
     }
 
-    /// Bytes that the device has received.
+    /// Bytes on the wire of all that IP has received here. A device counts what enters it before that is limited.
     pub fn received(&self) -> u64 {
-        let arguments = ["-j", "-s", "link", "show", "dev", self.device];
-        let output = self.command("ip").args(arguments).output().unwrap();
-        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
-        shown[0]["stats64"]["rx"]["bytes"].as_u64().unwrap()
+        let files = ["/proc/net/snmp", "/proc/net/netstat", "/proc/net/snmp6"];
+        let output = self.command("cat").args(files).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let packets = column(&text, "Ip:", "InReceives") + line(&text, "Ip6InReceives");
+        let octets = column(&text, "IpExt:", "InOctets") + line(&text, "Ip6InOctets");
+        octets + packets * ETHERNET
     }
 
-    /// Bytes a second that the device receives during so long.
+    /// Bytes a second that are received during so long.
     pub fn rate(&self, time: Duration) -> f64 {
         let (one, began) = (self.received(), Instant::now());
         thread::sleep(time);
@@ -73,15 +77,37 @@ impl End<'_> {
     }
 }
 
-/// A stream that runs until this value goes away.
-pub struct Running {
-    server: Child,
-    client: Child,
+/// The number below `name` in the table of two lines that begins with `table`.
+fn column(text: &str, table: &str, name: &str) -> u64 {
+    let mut lines = text
+        .lines()
+        .filter(|line| line.split(' ').next() == Some(table));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let at = names.split(' ').position(|it| it == name).unwrap();
+    values.split(' ').nth(at).unwrap().parse().unwrap()
+}
+
+/// The number behind `name`; 0 where there is no IPv6.
+fn line(text: &str, name: &str) -> u64 {
+    let found = text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(name)).then(|| words.next().unwrap().parse().unwrap())
+    });
+    found.unwrap_or(0)
+}
+
+/// Programs that run until this value goes away.
+pub struct Running(pub Vec<Child>);
+
+impl Running {
+    fn into_inner(mut self) -> Vec<Child> {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for child in [&mut self.client, &mut self.server] {
+        for child in &mut self.0 {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -97,27 +123,24 @@ pub fn start(from: &End<'_>, to: &End<'_>, stream: Stream, port: u16) -> Running
     };
     let mut server = to.command("iperf3");
     server.args(["-s", "-p", &port, "-B", to.address]);
-    let server = quiet(&mut server);
+    let mut running = Running(vec![quiet(&mut server)]);
     for _ in 0..50 {
         let mut client = from.command("iperf3");
         client.args(["-c", to.address, "-p", &port, "-t", "120"]);
         if let Stream::Udp(bits) = stream {
-            let (bits, length) = (bits.to_string(), DATAGRAM.to_string());
+            let (bits, length) = (bits.to_string(), (to.mtu - HEADERS).to_string());
             client.args(["-u", "-b", &bits, "-l", &length]);
         }
         let before = to.received();
-        let mut client = quiet(&mut client);
-        thread::sleep(Duration::from_millis(300));
-        // The handshake alone is some hundred bytes.
-        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
-            return Running { server, client };
+        let client = Running(vec![quiet(&mut client)]);
+        for wait in [300, 700] {
+            thread::sleep(Duration::from_millis(wait));
+            // The handshake alone is some hundred bytes.
+            if to.received() > before + 5000 {
+                running.0.extend(client.into_inner());
+                return running;
+            }
         }
-        thread::sleep(Duration::from_millis(700));
-        if client.try_wait().unwrap().is_none() && to.received() > before + 5000 {
-            return Running { server, client };
-        }
-        let _ = client.kill();
-        let _ = client.wait();
     }
     panic!("iperf3 does not send to {} port {port}", to.address);
 }

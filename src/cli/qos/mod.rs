@@ -8,14 +8,14 @@ mod show;
 mod view;
 mod watch;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Subcommand;
 
 use super::Done;
 use super::output::Output;
 use super::setup::Session;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::qos::record::Target;
 use crate::state::Lock;
 use crate::sys::name::InterfaceName;
@@ -68,7 +68,8 @@ impl TargetArgs {
 #[derive(Debug, clap::Args)]
 struct WaitArgs {
     /// Wait at most so long for another ncf that is at work
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
 }
 
@@ -88,15 +89,8 @@ pub(super) fn run(args: Args, session: &Session, output: &Output) -> Done {
 /// Takes the lock, waiting for another ncf: unlike a change, a limit is often set by several programs at once, such as
 /// one for each guest that starts.
 fn lock(session: &Session, command: &str, wait: &WaitArgs) -> Result<Lock> {
-    let until = Instant::now() + Duration::from_secs(wait.wait);
-    loop {
-        match session.host.state.lock(command) {
-            Err(error) if error.kind() == ErrorKind::State && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            lock => return lock,
-        }
-    }
+    let time = Duration::from_secs(wait.wait);
+    session.host.state.lock_within(command, time)
 }
 
 /// Fails where the system worked on is not the running one, whose devices alone can be looked at.

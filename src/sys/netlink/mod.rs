@@ -6,8 +6,8 @@
 //! people, its exit status does not tell "exists already" from "not permitted", and on the day of a
 //! rollback a process is one more thing that can fail to start.
 //!
-//! The methods of [`Socket`] are spread over a file for each kind of object: [`link`], [`address`],
-//! [`route`], [`tc`], [`ifb`], [`function`]. Each says in its error what it was doing, to what, and in the kernel's words why not
+//! The methods of [`Socket`] are spread over a file for each kind of object: [`link`] with [`bond`], [`bridge`]
+//! and [`vlan`], [`address`], [`route`], [`rule`], [`tc`], [`ifb`], [`function`]. Each says in its error what it was doing, to what, and in the kernel's words why not
 //! ("cannot add 192.0.2.1/24 to eth0: File exists"); [`Refusal::of`] finds the error number again.
 //!
 //! A message in a dump that the decoder does not understand is left out of the list, for some
@@ -16,6 +16,7 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
+pub mod bond;
 pub mod bridge;
 pub mod bridge_port;
 pub mod counters;
@@ -25,11 +26,16 @@ pub mod ipv6;
 pub mod link;
 mod lookup;
 pub mod macvtap;
+pub mod new_bridge;
+pub mod options;
 mod raw;
 mod refusal;
 pub mod route;
+pub mod rule;
+pub mod speed;
 pub mod tc;
 pub mod vf;
+pub mod vlan;
 
 use std::fmt::Display;
 use std::io;
