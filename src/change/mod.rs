@@ -22,6 +22,7 @@ pub mod content;
 pub mod copies;
 pub mod difference;
 mod durable;
+pub mod edit;
 pub mod files;
 pub mod history;
 pub mod host;

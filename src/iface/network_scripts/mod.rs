@@ -21,26 +21,42 @@
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
 //! | `addresses`, `routes`, `link` | the parts of [`Desired`] |
+//! | `inventory` | all `ifcfg` files at once, for the rest of this list |
+//! | `reading`, `bonding` | what a file's keys say, leniently |
+//! | `present` | from files to an [`Interface`] |
+//! | `sheet`, `draft`, `fill`, `define` | and back: what each file is to say, and changing no more than that |
+//! | `undefine` | what belongs to an interface that goes away |
 
 mod addresses;
+mod bonding;
 mod config;
+mod define;
 mod depends;
+mod draft;
+mod fill;
+mod inventory;
 mod link;
 mod naming;
+mod present;
+mod reading;
 mod refuse;
 mod routes;
 mod scan;
+mod sheet;
+mod undefine;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::backend::{Backend, Dependencies, Files, Scope};
+use super::backend::{Backend, Card, Dependencies, Described, Edits, Files, Scope};
+use super::model::Interface;
 use crate::apply::desired::{Desired, LinkKind};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 use config::Config;
+use inventory::Inventory;
 
 /// Where the scripts look for configuration.
 const CONFIG_DIR: &str = "/etc/sysconfig/network-scripts";
@@ -105,6 +121,41 @@ impl Backend for NetworkScripts {
         } else {
             device(name, &config, files)
         }
+    }
+
+    fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        Ok(inventory.top_level().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn describe(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Described> {
+        let inventory = Inventory::read(files, cards)?;
+        let entry = inventory.must_find(name)?;
+        Ok(present::describe(name, entry, &inventory))
+    }
+
+    fn define(&self, wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+        define::define(wanted, files, cards)
+    }
+
+    fn undefine(&self, name: &InterfaceName, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+        undefine::undefine(name, files, cards)
+    }
+
+    fn with_ports(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<BTreeSet<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        inventory.must_find(name)?;
+        Ok(undefine::with_ports(name, &inventory))
     }
 }
 
