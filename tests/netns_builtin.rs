@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use ncf::apply::builtin::Builtin;
 use ncf::apply::bystanders::Bystanders;
-use ncf::apply::desired::{Address, Bridge, Desired, LinkKind, Route};
+use ncf::apply::desired::{Address, Bridge, Desired, LinkKind, Master, Route};
 use ncf::apply::{Applier, Target};
 use ncf::sys::name::InterfaceName;
 use ncf::sys::netlink::Socket;
@@ -28,16 +28,7 @@ fn name(name: &str) -> InterfaceName {
 }
 
 fn device(of: &str) -> Desired {
-    Desired {
-        name: name(of),
-        kind: LinkKind::Device,
-        hwaddr: None,
-        mac: None,
-        mtu: None,
-        bridge: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-    }
+    Desired::new(name(of), LinkKind::Device)
 }
 
 fn bridge(of: &str, ports: &[&str]) -> Desired {
@@ -46,6 +37,7 @@ fn bridge(of: &str, ports: &[&str]) -> Desired {
             stp: Some(false),
             forward_delay: Some(0),
             ports: ports.iter().map(|it| name(it)).collect(),
+            ..Bridge::default()
         }),
         ..device(of)
     }
@@ -53,7 +45,7 @@ fn bridge(of: &str, ports: &[&str]) -> Desired {
 
 fn port(of: &str, bridge: &str) -> Desired {
     Desired {
-        bridge: Some(name(bridge)),
+        master: Some(Master::Bridge(name(bridge))),
         ..device(of)
     }
 }
@@ -345,7 +337,7 @@ fn spanning_tree_and_delay_are_set_and_a_delay_too_short_for_it_is_two_seconds()
             br0.kind = LinkKind::Bridge(Bridge {
                 stp: Some(stp),
                 forward_delay: Some(wanted),
-                ports: Vec::new(),
+                ..Bridge::default()
             });
             up(&br0);
             assert_eq!(delay(), json!(is));
@@ -627,7 +619,7 @@ fn links_are_read_as_they_are() {
         assert_eq!((eth0.master, eth0.lower), (Some(br0.index), None));
         assert!(eth0.up && !eth0.carrier && eth0.mtu == 1400);
         assert_eq!(find("mv0").lower, Some(find("far").index));
-        assert_eq!(br0.bridge.unwrap().forward_delay, 1500);
+        assert_eq!(br0.bridge.as_ref().unwrap().forward_delay, 1500);
         assert_eq!(Socket::open().unwrap().link(&name("eth9")).unwrap(), None);
     });
 }

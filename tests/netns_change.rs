@@ -297,7 +297,7 @@ fn what_the_applier_cannot_do_is_refused_before_anything_is_touched() {
         let host = Host::new();
         veth("eth0", "far0");
         veth("eth1", "far1");
-        host.write("ifcfg-eth0", "DEVICE=eth0 BOOTPROTO=dhcp");
+        host.write("ifcfg-eth0", "DEVICE=eth0 TYPE=Team");
         host.write("ifcfg-eth1", "DEVICE=eth1 IPADDR=192.0.1.1 PREFIX=24");
         host.done(&["change-begin"]);
         host.write("ifcfg-eth0", "DEVICE=eth0 IPADDR=192.0.0.1 PREFIX=24");
@@ -306,7 +306,7 @@ fn what_the_applier_cannot_do_is_refused_before_anything_is_touched() {
         settle();
         let (network, files) = (dump(), host.files());
         let (_, error) = host.ends(1, &["change-rollback"]);
-        assert!(error.contains("BOOTPROTO"), "{error}");
+        assert!(error.contains("TYPE=\"Team\""), "{error}");
         assert!(error.contains("--applier none"), "{error}");
         assert_eq!(dump(), network);
         assert_eq!(host.files(), files);

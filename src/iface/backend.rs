@@ -34,8 +34,8 @@ pub trait Files {
     /// The names of the covered files that lie directly in the configuration directory, in any order.
     fn names(&self) -> Result<Vec<OsString>>;
 
-    /// What the file `name` in the configuration directory holds, a symbolic link followed; `None`
-    /// where there is none.
+    /// What the file `name` in the configuration directory holds, or a covered file elsewhere by its absolute
+    /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
 }
 

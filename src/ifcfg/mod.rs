@@ -19,9 +19,12 @@
 //! | `file` | statements, and what a key's value is |
 //! | `edit` | setting and removing a key |
 //! | [`address`], `place` | values of keys, and where they stand |
+//! | `arguments` | lines that are the arguments of `ip(8)` |
 //! | [`routes`] | `route-*` and `route6-*` in both syntaxes |
+//! | [`rules`] | `rule-*` and `rule6-*` |
 
 pub mod address;
+mod arguments;
 mod compound;
 mod cursor;
 mod edit;
@@ -29,6 +32,7 @@ mod file;
 mod lexer;
 mod place;
 pub mod routes;
+pub mod rules;
 mod skip;
 mod word;
 

@@ -9,11 +9,11 @@
 //! has never been a route on this host.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::str::SplitWhitespace;
 
 use ipnet::IpNet;
 
 use super::address::{Family, class_prefix, netmask, number};
+use super::arguments::{Arguments, argument_lines};
 use super::file::{File, Value};
 use super::place::Place;
 use crate::sys::name::InterfaceName;
@@ -203,65 +203,23 @@ fn shown(value: &Value) -> String {
 /// The routes of a file that has the arguments of `ip route add` on each line.
 fn from_lines(name: &str, bytes: &[u8], family: Family) -> Result<Vec<Route>> {
     let mut routes = Vec::new();
-    for (line, bytes) in logical_lines(bytes) {
+    for line in argument_lines(name, bytes) {
+        let (line, text) = line?;
         let place = Place {
             file: name,
             line: Some(line),
         };
-        let Ok(text) = str::from_utf8(&bytes) else {
-            let text = String::from_utf8_lossy(&bytes);
-            return Err(Error::failed(format!("{place}: {text:?} is not UTF-8")));
-        };
-        let text = text.trim_start();
-        if !text.is_empty() && !text.starts_with('#') {
-            let arguments = Arguments {
-                place,
-                family,
-                words: text.split_whitespace(),
-            };
-            routes.push(arguments.route(line)?);
-        }
+        let arguments = Arguments::new(place, family, &text);
+        routes.push(arguments.route(line)?);
     }
     Ok(routes)
-}
-
-/// The lines as the shell's `read` gives them, which takes backslashes out and joins a line that ends
-/// with one to the next; each with the number of its first line.
-fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
-    let mut lines = Vec::new();
-    let mut joined: Option<(usize, Vec<u8>)> = None;
-    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let (number, mut text) = joined.take().unwrap_or((at + 1, Vec::new()));
-        let mut escaped = false;
-        for byte in line {
-            if *byte == b'\\' && !escaped {
-                escaped = true;
-            } else {
-                escaped = false;
-                text.push(*byte);
-            }
-        }
-        if escaped {
-            joined = Some((number, text));
-        } else {
-            lines.push((number, text));
-        }
-    }
-    lines.extend(joined);
-    lines
 }
 
 /// What may follow the destination, for errors.
 const KNOWN: &str = "via, dev, metric, table, src, mtu, onlink, scope and proto are allowed";
 
-/// The arguments of one `ip route add`.
-struct Arguments<'a> {
-    place: Place<'a>,
-    family: Family,
-    words: SplitWhitespace<'a>,
-}
-
-impl<'a> Arguments<'a> {
+impl Arguments<'_> {
+    /// The route of one `ip route add`.
     fn route(mut self, line: usize) -> Result<Route> {
         let mut word = self.words.next().unwrap_or_default();
         for optional in ["unicast", "to"] {
@@ -322,42 +280,11 @@ impl<'a> Arguments<'a> {
         }
         Ok(())
     }
-
-    /// The word behind `keyword`, as `parse` has it.
-    fn value<T>(
-        &mut self,
-        keyword: &str,
-        parse: impl FnOnce(&str) -> std::result::Result<T, String>,
-    ) -> Result<T> {
-        let text = self.following(keyword, "a value")?;
-        parse(text).map_err(|allowed| self.wrong(keyword, text, &allowed))
-    }
-
-    fn following(&mut self, keyword: &str, what: &str) -> Result<&'a str> {
-        let place = self.place;
-        self.words.next().ok_or_else(|| {
-            Error::failed(format!(
-                "{place}: {keyword:?} ends the line: {what} is to follow"
-            ))
-        })
-    }
-
-    fn wrong(&self, keyword: &str, value: &str, allowed: &str) -> Error {
-        let place = self.place;
-        Error::failed(format!("{place}: {keyword} {value:?} is wrong: {allowed}"))
-    }
-
-    fn unknown(&self, word: &str, allowed: &str) -> Error {
-        let place = self.place;
-        Error::failed(format!(
-            "{place}: the word {word:?} is not known: {allowed}"
-        ))
-    }
 }
 
 /// A destination: `default`, an address, or a prefix, whose IPv4 address may leave out octets at its
 /// end (`10.1/16`).
-fn destination(text: &str, family: Family) -> std::result::Result<IpNet, String> {
+pub(super) fn destination(text: &str, family: Family) -> std::result::Result<IpNet, String> {
     if matches!(text, "default" | "all" | "any") {
         return Ok(family.default_route());
     }
@@ -402,7 +329,7 @@ fn whole(net: IpNet) -> std::result::Result<IpNet, String> {
 }
 
 /// A routing table by number, or by a name that every host has.
-fn table(text: &str) -> std::result::Result<u32, String> {
+pub(super) fn table(text: &str) -> std::result::Result<u32, String> {
     match text {
         "default" => Ok(253),
         "main" => Ok(254),

@@ -249,6 +249,7 @@ fn to_kernel(wanted: &desired::Address, device: &InterfaceName) -> Address {
 mod tests {
     use super::*;
     use crate::apply::builtin::testing::{address, name};
+    use netlink_packet_route::address::AddressScope;
 
     /// The addresses of eth0, of which the first of a subnet is its primary.
     fn kernel(nets: &[&str]) -> Vec<LinkAddress> {
@@ -266,6 +267,8 @@ mod tests {
                     permanent: true,
                     tentative: false,
                     duplicate: false,
+                    temporary: false,
+                    scope: AddressScope::Universe,
                     claimed: false,
                 }
             })

@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::links::{find, find_device, must_be_bridge};
+use netlink_packet_route::link::InfoKind;
+
+use super::links::{find, find_device, must_be};
 use super::routes;
-use crate::apply::desired::{Desired, LinkKind};
+use crate::apply::desired::{Desired, LinkKind, Master};
+use crate::sys::name::InterfaceName;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::ipv6;
 use crate::sys::netlink::link::Link;
@@ -17,11 +20,19 @@ const IPV6_LEAST_MTU: u32 = 1280;
 pub(super) fn check(socket: &mut Socket, desired: &Desired) -> Result<()> {
     let links = socket.links()?;
     check_links(&links, desired)?;
+    check_kinds(socket, &links, desired)?;
     if wants_ipv6(desired) && !ipv6::is_supported() {
         let name = &desired.name;
         return Err(Error::failed(format!(
-            "{name} is to have IPv6 addresses, but this kernel has no IPv6"
+            "{name} is to have IPv6, but this kernel has no IPv6"
         )));
+    }
+    if desired.dhcp4.is_some() || desired.dhcp6.is_some() {
+        let name = &desired.name;
+        return Err(Error::failed(format!(
+            "{name}: the built-in applier does not support DHCP yet"
+        ))
+        .hint("use --applier system, which runs this host's ifup and ifdown"));
     }
     match routes::contradiction(&desired.routes) {
         Some(error) => Err(error),
@@ -31,6 +42,8 @@ pub(super) fn check(socket: &mut Socket, desired: &Desired) -> Result<()> {
 
 pub(super) fn wants_ipv6(desired: &Desired) -> bool {
     desired.addresses.iter().any(|it| it.net.addr().is_ipv6())
+        || desired.dhcp6.is_some()
+        || desired.ipv6.autoconf == Some(true)
 }
 
 /// The part that is a pure function of the links. That an alias's device is missing is no error here: it may be a
@@ -39,15 +52,47 @@ fn check_links(links: &[Link], desired: &Desired) -> Result<()> {
     let link = match &desired.kind {
         LinkKind::Alias => return Ok(()),
         LinkKind::Device => Some(find_device(links, desired)?),
-        LinkKind::Bridge(_) => find(links, &desired.name),
+        LinkKind::Bridge(_) | LinkKind::Bond(_) | LinkKind::Vlan(_) => find(links, &desired.name),
     };
-    if let (Some(link), LinkKind::Bridge(_)) = (link, &desired.kind) {
-        must_be_bridge(link)?;
+    if let (Some(link), Some(kind)) = (link, kind_of(&desired.kind)) {
+        must_be(link, &kind.to_string())?;
     }
-    if let Some(bridge) = desired.bridge.as_ref().and_then(|name| find(links, name)) {
-        must_be_bridge(bridge)?;
+    if let Some((master, kind)) = master_of(desired)
+        && let Some(master) = find(links, master)
+    {
+        must_be(master, &kind.to_string())?;
     }
     check_mtu(link, desired)
+}
+
+/// The kernel's name for what is made.
+fn kind_of(kind: &LinkKind) -> Option<InfoKind> {
+    match kind {
+        LinkKind::Device | LinkKind::Alias => None,
+        LinkKind::Bridge(_) => Some(InfoKind::Bridge),
+        LinkKind::Bond(_) => Some(InfoKind::Bond),
+        LinkKind::Vlan(_) => Some(InfoKind::Vlan),
+    }
+}
+
+fn master_of(desired: &Desired) -> Option<(&InterfaceName, InfoKind)> {
+    desired.master.as_ref().map(|master| match master {
+        Master::Bridge(name) => (name, InfoKind::Bridge),
+        Master::Bond(name, _) => (name, InfoKind::Bond),
+    })
+}
+
+/// Refuses what this kernel cannot make.
+fn check_kinds(socket: &mut Socket, links: &[Link], desired: &Desired) -> Result<()> {
+    let own = kind_of(&desired.kind).map(|kind| (&desired.name, kind));
+    for (name, kind) in own.into_iter().chain(master_of(desired)) {
+        if find(links, name).is_none() && !socket.knows_kind(kind.clone()) {
+            return Err(Error::failed(format!(
+                "{name} is to be a {kind}, but this kernel cannot make one"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_mtu(link: Option<&Link>, desired: &Desired) -> Result<()> {
@@ -107,7 +152,7 @@ mod tests {
     #[test]
     fn a_port_wants_a_bridge() {
         let mut eth0 = desired("eth0", LinkKind::Device);
-        eth0.bridge = Some(name("x0"));
+        eth0.master = Some(Master::Bridge(name("x0")));
         assert!(check_links(&[link(2, "eth0"), link(3, "x0")], &eth0).is_err());
         assert!(check_links(&[link(2, "eth0"), bridge(3, "x0")], &eth0).is_ok());
         assert!(check_links(&[link(2, "eth0")], &eth0).is_ok());

@@ -4,7 +4,8 @@ use netlink_packet_route::link::State;
 
 use crate::apply::desired::{Address, Desired, LinkKind};
 use crate::sys::name::InterfaceName;
-use crate::sys::netlink::link::{BridgeOptions, Link};
+use crate::sys::netlink::bridge::BridgeOptions;
+use crate::sys::netlink::link::Link;
 
 pub(crate) fn name(name: &str) -> InterfaceName {
     name.parse().unwrap()
@@ -28,6 +29,8 @@ pub(crate) fn link(index: u32, link_name: &str) -> Link {
         operational: State::Up,
         loopback: link_name == "lo",
         bridge: None,
+        bond: None,
+        vlan: None,
     }
 }
 
@@ -37,6 +40,7 @@ pub(crate) fn bridge(index: u32, name: &str) -> Link {
         bridge: Some(BridgeOptions {
             stp: false,
             forward_delay: 1500,
+            ..BridgeOptions::default()
         }),
         ..link(index, name)
     }
@@ -50,16 +54,7 @@ pub(crate) fn port(index: u32, name: &str, master: u32) -> Link {
 }
 
 pub(crate) fn desired(of: &str, kind: LinkKind) -> Desired {
-    Desired {
-        name: name(of),
-        kind,
-        hwaddr: None,
-        mac: None,
-        mtu: None,
-        bridge: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-    }
+    Desired::new(name(of), kind)
 }
 
 pub(crate) fn address(net: &str) -> Address {

@@ -5,14 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 
-use super::CONFIG_DIR;
 use super::naming::{FileName, file_name};
 use super::refuse;
 use super::scan;
+use super::{CONFIG_DIR, GLOBAL};
 use crate::error::Context;
 use crate::iface::backend::Files;
 use crate::iface::order;
-use crate::ifcfg::{Content, File, Place};
+use crate::ifcfg::{Content, File, Place, Value};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
@@ -25,7 +25,21 @@ pub(super) struct Config {
     pub(super) part: OsString,
     /// What it holds.
     pub(super) file: File,
+    /// What `/etc/sysconfig/network` holds, which the scripts read before it.
+    global: Option<File>,
 }
+
+/// Keys that interfaces take from `/etc/sysconfig/network` where their own file has none.
+const GLOBAL_KEYS: [&str; 8] = [
+    "GATEWAY",
+    "GATEWAYDEV",
+    "IPV6INIT",
+    "IPV6FORWARDING",
+    "IPV6_AUTOCONF",
+    "IPV6_DEFAULTGW",
+    "IPV6_DEFAULTDEV",
+    "HOSTNAME",
+];
 
 /// Reads a file; the error names it.
 pub(super) fn read(name: &OsStr, files: &dyn Files) -> Result<Option<Vec<u8>>> {
@@ -129,22 +143,39 @@ impl Config {
     }
 
     /// The `ifcfg` file `name`, which holds `bytes`.
-    fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
         let FileName { part, .. } = FileName::of(name)?;
         Some(Self {
             path: path_of(name),
             part: part.to_owned(),
             file: File::parse(bytes),
+            global: None,
         })
     }
 
     /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is
     /// `NAME`.
     pub(super) fn find(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
-        match Self::direct(name, files)? {
-            Some(config) => Ok(Some(config)),
-            None => Self::by_device(name, files),
+        let mut found = match Self::direct(name, files)? {
+            Some(config) => Some(config),
+            None => Self::by_device(name, files)?,
+        };
+        if let Some(config) = &mut found {
+            let global = files.read(OsStr::new(GLOBAL));
+            let global = global.context(|| format!("cannot read {GLOBAL}"))?;
+            config.global = global.map(|bytes| File::parse(&bytes));
         }
+        Ok(found)
+    }
+
+    /// The value of `key` and the path of the file that it is in: this one, else the one for all interfaces.
+    fn value(&self, key: &str) -> Option<(&str, Value)> {
+        if let Some(value) = self.file.get(key) {
+            return Some((&self.path, value));
+        }
+        let global = self.global.as_ref()?;
+        let value = global.get(key).filter(|_| GLOBAL_KEYS.contains(&key))?;
+        Some((GLOBAL, value))
     }
 
     /// The file `ifcfg-NAME`, if it is for `name`.
@@ -162,6 +193,16 @@ impl Config {
             }
         }
         Ok(None)
+    }
+
+    /// What the names of files beside this one end with: the device, then the configuration's own name, as
+    /// `ifup-post` calls `ifup-routes`.
+    pub(super) fn parts(&self, name: &InterfaceName) -> Vec<OsString> {
+        let mut parts = vec![name.as_str().into()];
+        if self.part != *name.as_str() {
+            parts.push(self.part.clone());
+        }
+        parts
     }
 
     /// `DEVICE`, if it is an interface name.
@@ -207,7 +248,7 @@ impl Config {
     /// The value of `key` as text; `None` if it is not set or empty, which is the same to the
     /// scripts. Fails if it is not known without executing something, or not UTF-8.
     pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
-        let Some(value) = self.file.get(key) else {
+        let Some((_, value)) = self.value(key) else {
             return Ok(None);
         };
         match (&value.content, value.text()) {
@@ -255,9 +296,15 @@ impl Config {
 
     /// Where `key` is assigned last.
     pub(super) fn place(&self, key: &str) -> Place<'_> {
-        Place {
-            file: &self.path,
-            line: self.file.get(key).map(|value| value.line),
+        match self.value(key) {
+            Some((file, value)) => Place {
+                file,
+                line: Some(value.line),
+            },
+            None => Place {
+                file: &self.path,
+                line: None,
+            },
         }
     }
 }

@@ -1,52 +1,64 @@
-//! The link itself: its kind, a bridge's options and ports, hardware addresses, MTU.
+//! The link itself: its kind, what it is a port of, hardware addresses, MTU.
 
-use super::config::{self, Config};
+use super::config::Config;
+use super::notes::Notes;
+use super::{bond, bridge, vlan};
 use crate::Result;
-use crate::apply::desired::{Bridge, LinkKind};
+use crate::apply::desired::{LinkKind, Master};
 use crate::iface::backend::Files;
-use crate::iface::order;
 use crate::ifcfg::address::number;
 use crate::sys::name::{InterfaceName, MacAddress};
 
-/// What kind of link the device `name` is.
-pub(super) fn kind(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<LinkKind> {
-    if config.text("TYPE")?.as_deref() != Some("Bridge") {
-        return Ok(LinkKind::Device);
+/// What kind of link the device `name` is, and what of it is not applied.
+pub(super) fn kind(
+    name: &InterfaceName,
+    config: &Config,
+    files: &dyn Files,
+    notes: &mut Notes,
+) -> Result<LinkKind> {
+    if config.text("TYPE")?.as_deref() == Some("Bridge") {
+        bridge::of(name, config, files, notes).map(LinkKind::Bridge)
+    } else if vlan::is(config)? {
+        vlan::of(name, config).map(LinkKind::Vlan)
+    } else if bond::is(name, config)? {
+        bond::of(name, config, files, notes).map(LinkKind::Bond)
+    } else {
+        Ok(LinkKind::Device)
     }
-    Ok(LinkKind::Bridge(Bridge {
-        stp: config.yes("STP")?,
-        forward_delay: config.parsed("DELAY", delay)?,
-        ports: ports(name, files)?,
-    }))
 }
 
-/// The interfaces whose files name the bridge, in natural order. Reads all files.
-fn ports(bridge: &InterfaceName, files: &dyn Files) -> Result<Vec<InterfaceName>> {
-    let mut ports = Vec::new();
-    for config in config::all(files)? {
-        if config.text("BRIDGE")?.as_deref() == Some(bridge.as_str()) {
-            ports.extend(config.interface().filter(|port| port != bridge));
+/// What it is a port of: of a bond before a bridge, as in `ifup-eth`.
+pub(super) fn master(
+    config: &Config,
+    files: &dyn Files,
+    notes: &mut Notes,
+) -> Result<Option<Master>> {
+    if let Some(bond) = config.parsed("MASTER", bond::name)? {
+        if config.yes("SLAVE")? == Some(true) {
+            let settings = bond::settings_of(&bond, files)?;
+            return Ok(Some(Master::Bond(bond, settings)));
         }
+        notes.add(config, "MASTER", "it counts only with SLAVE=yes");
     }
-    ports.sort_by(order::natural);
-    ports.dedup();
-    Ok(ports)
+    let bridge = config.parsed("BRIDGE", interface)?;
+    Ok(bridge.map(Master::Bridge))
 }
 
-/// A forward delay in seconds, as hundredths.
-fn delay(text: &str) -> Result<u32, String> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let fraction = match fraction.len() {
-        1 => number(fraction).map(|tenths| tenths * 10),
-        2 => number(fraction),
-        _ => None,
+/// Words such as `miimon=100 mode=1`, each with what is on either side of its first and its last `=`, as in
+/// `ifup-eth`.
+pub(super) fn pairs(config: &Config, key: &str) -> Result<Vec<(String, String)>> {
+    let text = config.text(key)?.unwrap_or_default();
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=')?;
+        let value = value.rsplit('=').next()?;
+        Some((name.to_owned(), value.to_owned()))
     };
-    number(seconds)
-        .and_then(|seconds| seconds.checked_mul(100))
-        .zip(fraction)
-        .map(|(seconds, fraction)| seconds.saturating_add(fraction))
-        .filter(|delay| *delay <= 3000)
-        .ok_or_else(|| "seconds from 0 to 30, with at most two decimals, are allowed".to_owned())
+    text.split_whitespace()
+        .map(|word| {
+            let allowed = "words such as miimon=100 with blanks between are allowed";
+            pair(word).ok_or_else(|| config.wrong(key, word, allowed))
+        })
+        .collect()
 }
 
 /// An MTU in bytes.

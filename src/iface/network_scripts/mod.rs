@@ -20,32 +20,27 @@
 //! | `scan` | passing over files that are for other interfaces |
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
-//! | `addresses`, `routes`, `link` | the parts of [`Desired`] |
-//! | `inventory` | all `ifcfg` files at once, for the rest of this list |
-//! | `reading`, `bonding` | what a file's keys say, leniently |
-//! | `present` | from files to an [`Interface`] |
-//! | `sheet`, `draft`, `fill`, `define` | and back: what each file is to say, and changing no more than that |
-//! | `undefine` | what belongs to an interface that goes away |
+//! | `notes` | what it leaves alone while it does the rest |
+//! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
+//! | `definition` | from files to an [`Interface`] and back |
 
 mod addresses;
-mod bonding;
+mod bond;
+mod bridge;
 mod config;
-mod define;
+mod definition;
 mod depends;
-mod draft;
-mod fill;
-mod inventory;
+mod dynamic;
 mod link;
 mod naming;
-mod present;
-mod reading;
+mod notes;
 mod refuse;
 mod routes;
+mod rules;
 mod scan;
-mod sheet;
-mod undefine;
 #[cfg(test)]
 mod tests;
+mod vlan;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -56,7 +51,9 @@ use crate::apply::desired::{Desired, LinkKind};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 use config::Config;
-use inventory::Inventory;
+use definition::inventory::Inventory;
+use definition::{define, present, undefine};
+use notes::Notes;
 
 /// Where the scripts look for configuration.
 const CONFIG_DIR: &str = "/etc/sysconfig/network-scripts";
@@ -161,24 +158,49 @@ impl Backend for NetworkScripts {
 
 /// A device, with the aliases that come up with it.
 fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Desired> {
+    let mut notes = Notes::default();
+    notes.left_alone(config)?;
+    let kind = link::kind(name, config, files, &mut notes)?;
     let mut desired = Desired {
-        name: name.clone(),
-        kind: link::kind(name, config, files)?,
         hwaddr: config.parsed("HWADDR", link::mac)?,
         mac: config.parsed("MACADDR", link::mac)?,
         mtu: config.parsed("MTU", link::mtu)?,
-        bridge: config.parsed("BRIDGE", link::interface)?,
-        addresses: Vec::new(),
-        routes: Vec::new(),
+        master: link::master(config, files, &mut notes)?,
+        ..Desired::new(name.clone(), kind)
     };
-    if desired.bridge.is_some() {
-        // ifup-eth puts it into the bridge and is done.
-        return Ok(desired);
+    // ifup-eth makes a port one and is done.
+    if desired.master.is_none() {
+        protocols(&mut desired, config, files, &mut notes)?;
+    } else if !matches!(desired.kind, LinkKind::Bridge(_)) {
+        notes.add(
+            config,
+            "BRIDGING_OPTS",
+            "not applied: options of ports are not known",
+        );
     }
+    desired.notes = notes.into_list();
+    Ok(desired)
+}
+
+/// What a device has that is no port.
+fn protocols(
+    desired: &mut Desired,
+    config: &Config,
+    files: &dyn Files,
+    notes: &mut Notes,
+) -> Result<()> {
+    let name = desired.name.clone();
+    desired.dhcp4 = dynamic::dhcp4(&name, config, notes)?;
+    desired.dhcp6 = dynamic::dhcp6(config)?;
+    desired.ipv6 = dynamic::ipv6(config)?;
     desired.addresses = addresses::of(config, None, None)?;
-    desired.routes = routes::of(name, config, &desired.addresses, files)?;
-    for alias in config::aliases(name, files)? {
-        let Some(label) = alias.on_parent(name)? else {
+    if desired.dhcp4.is_some() {
+        desired.addresses.retain(|it| it.net.addr().is_ipv6());
+    }
+    desired.routes = routes::of(&name, config, &desired.addresses, files)?;
+    desired.rules = rules::of(&name, config, files)?;
+    for alias in config::aliases(&name, files)? {
+        let Some(label) = alias.on_parent(&name)? else {
             continue;
         };
         refuse::check(&label, &alias, files)?;
@@ -189,8 +211,9 @@ fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<De
         for address in own {
             addresses::add(&mut desired.addresses, address);
         }
+        desired.rules.extend(rules::of(&label, &alias, files)?);
     }
-    Ok(desired)
+    Ok(())
 }
 
 /// An alias alone, as `ifup eth0:1` has it.
@@ -199,13 +222,9 @@ fn alias(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Des
     let addresses = addresses::of(config, Some(name), parent.as_ref())?;
     let routes = routes::of(name, config, &addresses, files)?;
     Ok(Desired {
-        name: name.clone(),
-        kind: LinkKind::Alias,
-        hwaddr: None,
-        mac: None,
-        mtu: None,
-        bridge: None,
         addresses,
         routes,
+        rules: rules::of(name, config, files)?,
+        ..Desired::new(name.clone(), LinkKind::Alias)
     })
 }

@@ -11,18 +11,10 @@ use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
 /// Keys that must be empty, and what they ask for.
-const NOT_EMPTY: [(&str, &str); 31] = [
-    ("MASTER", "bonds"),
-    ("BONDING_OPTS", "bonds"),
+const NOT_EMPTY: [(&str, &str); 20] = [
     ("TEAM_MASTER", "teams"),
     ("TEAM_CONFIG", "teams"),
     ("TEAM_PORT_CONFIG", "teams"),
-    ("PHYSDEV", "VLANs"),
-    ("VID", "VLANs"),
-    ("VLAN_ID", "VLANs"),
-    ("BRIDGING_OPTS", "bridge options other than STP and DELAY"),
-    ("PRIO", "bridge options other than STP and DELAY"),
-    ("AGEING", "bridge options other than STP and DELAY"),
     ("OVS_BRIDGE", "Open vSwitch"),
     ("DEVICETYPE", "device types with scripts of their own"),
     ("VRF", "VRFs"),
@@ -36,23 +28,10 @@ const NOT_EMPTY: [(&str, &str); 31] = [
     ("REALDEVICE", "devices under another name"),
     ("PARENTDEVICE", "devices under another name"),
     ("IPADDR_START", "ranges of aliases"),
-    ("ETHTOOL_OPTS", "ethtool options"),
     ("ARP", "switching ARP"),
     ("SCOPE", "address scopes"),
     ("WINDOW", "TCP windows of routes"),
     ("EXTRA_ROUTE_OPTS", "route options of other kinds"),
-    ("IPV6_MTU", "an MTU for IPv6 alone"),
-    ("IPV6_PRIVACY", "temporary IPv6 addresses"),
-];
-
-/// Keys that must not be yes, and what they ask for.
-const NOT_YES: [(&str, &str); 6] = [
-    ("SLAVE", "bonds"),
-    ("VLAN", "VLANs"),
-    ("IPV6_AUTOCONF", "autoconfigured addresses"),
-    ("DHCPV6C", "DHCP"),
-    ("IPV6FORWARDING", "switching forwarding"),
-    ("IPV6TO4INIT", "tunnels"),
 ];
 
 /// The error for what is not done, with the way out.
@@ -73,17 +52,20 @@ pub(super) fn check(name: &InterfaceName, config: &Config, files: &dyn Files) ->
     check_code(config)?;
     let refuse =
         |key: &str, value: &str, what: &str| Err(unsupported(config.place(key), key, value, what));
-    let is_port = config.text("BRIDGE")?.is_some();
+    let is_port = config.text("BRIDGE")?.is_some()
+        || config.text("MASTER")?.is_some() && config.yes("SLAVE")? == Some(true);
     if let Some(kind) = config.text("TYPE")?
         && kind != "Bridge"
-        && !kind.eq_ignore_ascii_case("Ethernet")
+        && !["Ethernet", "Bond", "Vlan"]
+            .iter()
+            .any(|known| kind.eq_ignore_ascii_case(known))
     {
         return refuse("TYPE", &kind, "this type");
     }
     // A port's own addresses, by whatever protocol, are never asked for.
     if let Some(protocol) = config.text("BOOTPROTO")?
         && !is_port
-        && !["none", "static"].contains(&protocol.as_str())
+        && !["none", "static", "dhcp", "bootp"].contains(&protocol.as_str())
     {
         return refuse("BOOTPROTO", &protocol, "this protocol");
     }
@@ -91,15 +73,8 @@ pub(super) fn check(name: &InterfaceName, config: &Config, files: &dyn Files) ->
     for (key, what) in NOT_EMPTY {
         if let Some(value) = config.text(key)?
             && !(ignores_ipv6 && key.starts_with("IPV6"))
-            && !(key == "IPV6_PRIVACY" && value != "rfc3041")
         {
             return refuse(key, &value, what);
-        }
-    }
-    for (key, what) in NOT_YES {
-        let ignored = ignores_ipv6 && (key.starts_with("IPV6") || key == "DHCPV6C");
-        if !ignored && config.yes(key)? == Some(true) {
-            return refuse(key, &config.text(key)?.unwrap_or_default(), what);
         }
     }
     check_beside(name, config, is_port, files)
@@ -127,27 +102,14 @@ fn check_beside(
     is_port: bool,
     files: &dyn Files,
 ) -> Result<()> {
-    let mut parts = vec![config.part.clone()];
-    if config.part != *name.as_str() {
-        parts.push(name.as_str().into());
-    }
-    for (prefix, what) in [
-        ("rule-", "routing rules"),
-        ("rule6-", "routing rules"),
-        ("keys-", "keys"),
-    ] {
-        if is_port && prefix != "keys-" {
-            continue;
-        }
-        for part in &parts {
-            let file = file_name(prefix, part);
-            let text = config::read(&file, files)?.unwrap_or_default();
-            if let Some(line) = first_line(&text) {
-                let path = config::path_of(&file);
-                return Err(with_hint(Error::failed(format!(
-                    "{path}:{line}: the built-in applier does not support {what} yet"
-                ))));
-            }
+    for part in config.parts(name) {
+        let file = file_name("keys-", part);
+        let text = config::read(&file, files)?.unwrap_or_default();
+        if let Some(line) = first_line(&text) {
+            let path = config::path_of(&file);
+            return Err(with_hint(Error::failed(format!(
+                "{path}:{line}: the built-in applier does not support keys yet"
+            ))));
         }
     }
     if !is_port

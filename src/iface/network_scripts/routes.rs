@@ -30,12 +30,7 @@ pub(super) fn of(
     if let Some(route) = default_ipv6(name, config)?.filter(|_| with_ipv6) {
         replace(&mut routes, route);
     }
-    // By device, then by the configuration's name, as ifup-post calls ifup-routes.
-    let mut parts = vec![name.as_str().into()];
-    if config.part != *name.as_str() {
-        parts.push(config.part.clone());
-    }
-    for part in parts {
+    for part in config.parts(name) {
         for (prefix, family) in [("route-", Family::V4), ("route6-", Family::V6)] {
             let file = file_name(prefix, &part);
             let Some(bytes) = config::read(&file, files)? else {

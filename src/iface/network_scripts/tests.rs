@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::*;
-use crate::apply::desired::{Address, Route};
+use crate::apply::desired::{Address, Master, Route};
 
+mod kinds;
 mod refusals;
 
 /// Files in memory that count how often they are read.
@@ -314,7 +315,7 @@ fn a_bridge_has_its_ports_and_a_port_no_addresses() {
     assert_eq!(options.forward_delay, Some(250));
     assert_eq!(options.ports, [name("eth2"), name("eth10")]);
     let port = desired("eth2", &files).unwrap();
-    assert_eq!(port.bridge, Some(name("br0")));
+    assert_eq!(port.master, Some(Master::Bridge(name("br0"))));
     assert_eq!(port.mtu, Some(1400));
     assert!(port.addresses.is_empty());
 }

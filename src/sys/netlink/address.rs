@@ -51,6 +51,10 @@ pub struct LinkAddress {
     pub tentative: bool,
     /// Another host has it (IPv6): it is not used.
     pub duplicate: bool,
+    /// One that the kernel made up for privacy and gives up again (IPv6; `IFA_F_TEMPORARY`).
+    pub temporary: bool,
+    /// How far it is valid: `Universe`, `Link`, `Host`, ...
+    pub scope: AddressScope,
     /// Marked as somebody's own (`IFA_PROTO`, Linux 5.18): the kernel's, a daemon's. `ip` marks none.
     pub claimed: bool,
 }
@@ -91,6 +95,9 @@ impl LinkAddress {
             permanent: flags.contains(AddressFlags::Permanent),
             tentative: flags.contains(AddressFlags::Tentative),
             duplicate: flags.contains(AddressFlags::Dadfailed),
+            // One bit with two names: it is "secondary" for IPv4.
+            temporary: address.net.addr().is_ipv6() && flags.contains(AddressFlags::Secondary),
+            scope: message.header.scope,
             claimed,
             address,
         })

@@ -1,6 +1,7 @@
-//! Whether IPv6 is there, which netlink does not tell.
+//! The kernel's IPv6 switches of a device, which netlink does not set.
 //!
-//! `/proc/sys/net` shows the network namespace of the thread that reads it.
+//! `/proc/sys/net` shows the network namespace of the thread that reads it. `ip-sysctl.rst` of the kernel's
+//! documentation describes the switches.
 
 use std::fs;
 use std::io;
@@ -17,19 +18,40 @@ pub fn is_supported() -> bool {
     Path::new(SWITCHES).exists()
 }
 
-/// Allows IPv6 on a device where `disable_ipv6` forbids it, as `ifup` does for `IPV6INIT=yes`: the kernel
-/// refuses addresses otherwise. Writes nothing where it is allowed already.
-pub fn enable(device: &InterfaceName) -> Result<()> {
-    let path = switch(device);
-    match fs::read_to_string(&path) {
-        Ok(text) if text.trim() == "0" => Ok(()),
+/// The value of the switch of that name (`accept_ra`) of a device; `None` where there is none.
+pub fn value(device: &InterfaceName, switch: &str) -> Option<u32> {
+    number(&path(device.as_str(), switch))
+}
+
+/// The value that the switch of that name has in a device that is made now.
+pub fn default_value(switch: &str) -> Option<u32> {
+    number(&path("default", switch))
+}
+
+/// Sets the switch of that name of a device. Writes nothing where it has the value already, or where the kernel
+/// has no such switch.
+pub fn set(device: &InterfaceName, switch: &str, value: u32) -> Result<()> {
+    let path = path(device.as_str(), switch);
+    let written = match number(&path) {
+        Some(now) if now == value => return Ok(()),
+        _ => fs::write(&path, value.to_string()),
+    };
+    match written {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        _ => fs::write(&path, "0").context(|| format!("cannot enable IPv6 on {device}")),
+        written => written.context(|| format!("cannot set {switch} of {device} to {value}")),
     }
 }
 
-fn switch(device: &InterfaceName) -> PathBuf {
-    Path::new(SWITCHES)
-        .join(device.as_str())
-        .join("disable_ipv6")
+/// Allows IPv6 on a device where `disable_ipv6` forbids it, as `ifup` does for `IPV6INIT=yes`: the kernel
+/// refuses addresses otherwise.
+pub fn enable(device: &InterfaceName) -> Result<()> {
+    set(device, "disable_ipv6", 0)
+}
+
+fn path(device: &str, switch: &str) -> PathBuf {
+    Path::new(SWITCHES).join(device).join(switch)
+}
+
+fn number(path: &Path) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }

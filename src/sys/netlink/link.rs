@@ -3,13 +3,15 @@
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoKind, LinkAttribute, LinkExtentMask, LinkFlags,
-    LinkInfo, LinkMessage, State,
+    InfoData, InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 
 use super::Socket;
+use super::bond::Bond;
+use super::bridge::BridgeOptions;
 use super::refusal::Outcome;
+use super::vlan::Vlan;
 use crate::error::Result;
 use crate::sys::name::{InterfaceName, MacAddress};
 
@@ -47,18 +49,23 @@ pub struct Link {
     pub loopback: bool,
     /// What only a bridge has.
     pub bridge: Option<BridgeOptions>,
-}
-
-/// The options of a bridge as the kernel has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct BridgeOptions {
-    /// Whether a spanning tree is kept, by the kernel or by a program.
-    pub stp: bool,
-    /// Forward delay in hundredths of a second.
-    pub forward_delay: u32,
+    /// What only a bond has.
+    pub bond: Option<Bond>,
+    /// What only a VLAN has.
+    pub vlan: Option<Vlan>,
 }
 
 impl Link {
+    /// Whether it is a bond.
+    pub fn is_bond(&self) -> bool {
+        self.kind.as_deref() == Some("bond")
+    }
+
+    /// Whether it is a VLAN.
+    pub fn is_vlan(&self) -> bool {
+        self.kind.as_deref() == Some("vlan")
+    }
+
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some("bridge")
@@ -95,6 +102,8 @@ impl Link {
             operational: State::Unknown,
             loopback: flags.contains(LinkFlags::Loopback),
             bridge: None,
+            bond: None,
+            vlan: None,
         };
         let mut elsewhere = false;
         for attribute in &message.attributes {
@@ -126,7 +135,15 @@ impl Link {
         for info in infos {
             match info {
                 LinkInfo::Kind(kind) => self.kind = Some(kind.to_string()),
-                LinkInfo::Data(InfoData::Bridge(data)) => self.bridge = Some(bridge_options(data)),
+                LinkInfo::Data(InfoData::Bridge(data)) => {
+                    self.bridge = Some(BridgeOptions::from_attributes(data));
+                }
+                LinkInfo::Data(InfoData::Bond(data)) => {
+                    self.bond = Some(Bond::from_attributes(data));
+                }
+                LinkInfo::Data(InfoData::Vlan(data)) => {
+                    self.vlan = Some(Vlan::from_attributes(data));
+                }
                 _ => {}
             }
         }
@@ -137,38 +154,17 @@ fn mac(bytes: &[u8]) -> Option<MacAddress> {
     <[u8; 6]>::try_from(bytes).ok().map(MacAddress)
 }
 
-fn bridge_options(data: &[InfoBridge]) -> BridgeOptions {
-    let mut options = BridgeOptions::default();
-    for item in data {
-        match item {
-            InfoBridge::StpState(state) => options.stp = *state != BridgeStpState::Disabled,
-            InfoBridge::ForwardDelay(delay) => options.forward_delay = *delay,
-            _ => {}
-        }
-    }
-    options
-}
-
 /// Asks the kernel to leave out counters, which are most of a link's message.
 fn without_counters() -> LinkAttribute {
     LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }
 
 /// A message about one link, named by its index.
-fn about(link: &Link, attributes: Vec<LinkAttribute>) -> LinkMessage {
+pub(super) fn about(link: &Link, attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = link.index;
     message.attributes = attributes;
     message
-}
-
-/// What the kind of a link and its options are sent as.
-fn bridge_info(data: Vec<InfoBridge>) -> LinkAttribute {
-    let mut infos = vec![LinkInfo::Kind(InfoKind::Bridge)];
-    if !data.is_empty() {
-        infos.push(LinkInfo::Data(InfoData::Bridge(data)));
-    }
-    LinkAttribute::LinkInfo(infos)
 }
 
 impl Socket {
@@ -197,20 +193,6 @@ impl Socket {
             Err(refusal) if refusal.is_any(&[Errno::ENODEV]) => Ok(None),
             Err(refusal) => Err(refusal.during(format!("cannot look up {name}"))),
         }
-    }
-
-    /// Creates a bridge, set down, with the kernel's default options.
-    pub fn create_bridge(&mut self, name: &InterfaceName) -> Result<()> {
-        let mut message = LinkMessage::default();
-        message.attributes = vec![
-            LinkAttribute::IfName(name.as_str().to_owned()),
-            bridge_info(Vec::new()),
-        ];
-        self.change(
-            RouteNetlinkMessage::NewLink(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
-        .map_err(|refusal| refusal.during(format!("cannot create the bridge {name}")))
     }
 
     /// Deletes a virtual link. One that is gone already is no error.
@@ -269,41 +251,32 @@ impl Socket {
     pub fn release(&mut self, port: &Link) -> Result<()> {
         self.set(about(port, vec![LinkAttribute::Controller(0)]))
             .map_err(|refusal| {
-                refusal.during(format!("cannot take {} out of its bridge", port.name))
+                refusal.during(format!(
+                    "cannot take {} out of its bridge or bond",
+                    port.name
+                ))
             })
     }
 
-    /// Switches a bridge's spanning tree on or off. On, the kernel raises a forward delay below two seconds
-    /// to two.
-    pub fn set_stp(&mut self, bridge: &Link, on: bool) -> Result<()> {
-        let state = if on {
-            BridgeStpState::KernelStp
-        } else {
-            BridgeStpState::Disabled
-        };
-        self.set_bridge(bridge, InfoBridge::StpState(state))
-            .map_err(|refusal| {
-                refusal.during(format!("cannot set the spanning tree of {}", bridge.name))
-            })
-    }
-
-    /// Sets a bridge's forward delay in hundredths of a second: 0 to 3000, with spanning tree from 200
-    /// (`br_set_forward_delay()` in `net/bridge/br_stp.c`).
-    pub fn set_forward_delay(&mut self, bridge: &Link, hundredths: u32) -> Result<()> {
-        self.set_bridge(bridge, InfoBridge::ForwardDelay(hundredths))
-            .map_err(|refusal| {
-                refusal.during(format!("cannot set the forward delay of {}", bridge.name))
-            })
+    /// Whether the kernel can make links of this kind; it loads the module for it if it has one.
+    ///
+    /// It is asked for a link whose name is none (`dev_valid_name()`), which it never makes, and says first if
+    /// it does not know the kind.
+    pub fn knows_kind(&mut self, kind: InfoKind) -> bool {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName("not/a/name".to_owned()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+        ];
+        let request = RouteNetlinkMessage::NewLink(message);
+        match self.change(request, NLM_F_CREATE | NLM_F_EXCL) {
+            Err(refusal) => !refusal.is_any(&[Errno::EOPNOTSUPP]),
+            Ok(()) => true,
+        }
     }
 
     fn set(&mut self, message: LinkMessage) -> Outcome<()> {
         self.change(RouteNetlinkMessage::SetLink(message), 0)
-    }
-
-    /// Options of a kind go with `RTM_NEWLINK`; without `NLM_F_CREATE` it changes what exists.
-    fn set_bridge(&mut self, bridge: &Link, option: InfoBridge) -> Outcome<()> {
-        let message = about(bridge, vec![bridge_info(vec![option])]);
-        self.change(RouteNetlinkMessage::NewLink(message), 0)
     }
 }
 

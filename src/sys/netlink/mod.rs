@@ -6,8 +6,8 @@
 //! people, its exit status does not tell "exists already" from "not permitted", and on the day of a
 //! rollback a process is one more thing that can fail to start.
 //!
-//! The methods of [`Socket`] are spread over a file for each kind of object: [`link`], [`address`],
-//! [`route`]. Each says in its error what it was doing, to what, and in the kernel's words why not
+//! The methods of [`Socket`] are spread over a file for each kind of object: [`link`] with [`bond`], [`bridge`]
+//! and [`vlan`], [`address`], [`route`], [`rule`]. Each says in its error what it was doing, to what, and in the kernel's words why not
 //! ("cannot add 192.0.2.1/24 to eth0: File exists"); [`Refusal::of`] finds the error number again.
 //!
 //! A message in a dump that the decoder does not understand is left out of the list, for some
@@ -16,10 +16,16 @@
 //! The socket belongs to the network namespace that its opener's thread was in.
 
 pub mod address;
+pub mod bond;
+pub mod bridge;
 pub mod ipv6;
 pub mod link;
+pub mod options;
 mod refusal;
 pub mod route;
+pub mod rule;
+pub mod speed;
+pub mod vlan;
 
 use std::io;
 

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use super::Socket;
 use super::address::family;
 use super::link::Link;
+use super::refusal::Outcome;
 use crate::error::Result;
 use crate::sys::name::InterfaceName;
 
@@ -48,7 +49,11 @@ pub enum Origin {
     Admin,
     /// The kernel, for an address (`kernel`).
     Kernel,
-    /// Somebody else: a router advertisement, DHCP, a routing daemon.
+    /// A DHCP client that says so (`dhcp`). dhclient does not: its routes are the administrator's to the kernel.
+    Dhcp,
+    /// A router's advertisement (`ra`).
+    Router,
+    /// Somebody else, such as a routing daemon.
     Other,
 }
 
@@ -81,6 +86,8 @@ impl Route {
             origin: match header.protocol {
                 RouteProtocol::Boot | RouteProtocol::Static => Origin::Admin,
                 RouteProtocol::Kernel => Origin::Kernel,
+                RouteProtocol::Dhcp => Origin::Dhcp,
+                RouteProtocol::Ra => Origin::Router,
                 _ => Origin::Other,
             },
         };
@@ -178,28 +185,40 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 impl Socket {
     /// The unicast routes through `link`, of all tables, in the kernel's order: IPv4, then IPv6.
     pub fn routes(&mut self, link: &Link) -> Result<Vec<Route>> {
+        // A filter where the kernel knows it (Linux 4.20); an older one sends all.
+        let by_link = RouteAttribute::Oif(link.index);
+        let routes = self.list_routes(&[by_link]).map_err(|refusal| {
+            refusal.during(format!("cannot list the routes through {}", link.name))
+        })?;
+        let through = routes.into_iter().filter(|(index, _)| *index == link.index);
+        Ok(through.map(|(_, route)| route).collect())
+    }
+
+    /// The unicast routes of the main table, each with the index of the link that it goes through, in the kernel's
+    /// order: IPv4, then IPv6.
+    pub fn main_routes(&mut self) -> Result<Vec<(u32, Route)>> {
+        let in_table = RouteAttribute::Table(MAIN_TABLE);
+        let mut routes = self
+            .list_routes(&[in_table])
+            .map_err(|refusal| refusal.during("cannot list the routes"))?;
+        routes.retain(|(_, route)| route.table == MAIN_TABLE);
+        Ok(routes)
+    }
+
+    fn list_routes(&mut self, filter: &[RouteAttribute]) -> Outcome<Vec<(u32, Route)>> {
         let mut routes = Vec::new();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut request = RouteMessage::default();
             request.header.address_family = family;
-            // A filter where the kernel knows it (Linux 4.20); an older one sends all.
-            request.attributes.push(RouteAttribute::Oif(link.index));
-            let answers =
-                self.dump(&RouteNetlinkMessage::GetRoute(request))
-                    .map_err(|refusal| {
-                        refusal.during(format!("cannot list the routes through {}", link.name))
-                    })?;
-            routes.extend(answers.iter().filter_map(|answer| {
-                match answer {
-                    RouteNetlinkMessage::NewRoute(message)
-                        if message.header.address_family == family =>
-                    {
-                        Route::from_message(message)
-                            .filter(|(index, _)| *index == link.index)
-                            .map(|(_, route)| route)
-                    }
-                    _ => None,
+            request.attributes.extend_from_slice(filter);
+            let answers = self.dump(&RouteNetlinkMessage::GetRoute(request))?;
+            routes.extend(answers.iter().filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewRoute(message)
+                    if message.header.address_family == family =>
+                {
+                    Route::from_message(message)
                 }
+                _ => None,
             }));
         }
         Ok(routes)

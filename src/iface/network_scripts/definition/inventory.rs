@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::config::{self, Config};
+use super::super::config::{self, Config};
 use super::reading::Reading;
 use crate::iface::backend::{Card, Files};
 use crate::sys::name::{InterfaceName, MacAddress};
@@ -14,32 +14,32 @@ use crate::{Error, Result};
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(in crate::iface::network_scripts) struct Entry {
     /// What it holds.
-    pub(super) config: Config,
+    pub(in crate::iface::network_scripts) config: Config,
     /// The interface that it is for; `None` where only a shell could tell, or none can have the name.
-    pub(super) interface: Option<InterfaceName>,
+    pub(in crate::iface::network_scripts) interface: Option<InterfaceName>,
     /// What it is a port of.
-    pub(super) upper: Option<Upper>,
+    pub(in crate::iface::network_scripts) upper: Option<Upper>,
     /// Whether it is for a range of aliases.
-    pub(super) is_range: bool,
+    pub(in crate::iface::network_scripts) is_range: bool,
     /// Whether it is the interface's by the address of the card.
     by_address: bool,
 }
 
 /// What an interface is a port of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Upper {
+pub(in crate::iface::network_scripts) struct Upper {
     /// `BRIDGE` or `MASTER`.
-    pub(super) key: &'static str,
+    pub(in crate::iface::network_scripts) key: &'static str,
     /// The value; `None` where it is no name.
-    pub(super) name: Option<InterfaceName>,
+    pub(in crate::iface::network_scripts) name: Option<InterfaceName>,
 }
 
 /// All files.
 #[derive(Debug)]
-pub(super) struct Inventory {
-    pub(super) entries: Vec<Entry>,
+pub(in crate::iface::network_scripts) struct Inventory {
+    pub(in crate::iface::network_scripts) entries: Vec<Entry>,
     by_interface: BTreeMap<InterfaceName, Vec<usize>>,
     by_upper: BTreeMap<InterfaceName, Vec<usize>>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Reads all files. `cards` are the network cards that the host has: a file with `HWADDR` and no `DEVICE` is for
     /// the card with that address.
-    pub(super) fn read(files: &dyn Files, cards: &[Card]) -> Result<Self> {
+    pub(in crate::iface::network_scripts) fn read(files: &dyn Files, cards: &[Card]) -> Result<Self> {
         let cards: BTreeMap<_, _> = cards.iter().map(|card| (card.mac, &card.name)).collect();
         let configs = config::all(files)?;
         let entries = configs.into_iter().map(|config| Entry::of(config, &cards));
@@ -78,13 +78,13 @@ impl Inventory {
     }
 
     /// All files for `name`.
-    pub(super) fn all_of(&self, name: &InterfaceName) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(in crate::iface::network_scripts) fn all_of(&self, name: &InterfaceName) -> impl DoubleEndedIterator<Item = &Entry> {
         self.at(self.by_interface.get(name))
     }
 
     /// The file that counts for `name`: the one of its name, else by the card's address, else the last with its
     /// `DEVICE`, as `need_config` of `network-functions` and netcf have it.
-    pub(super) fn find(&self, name: &InterfaceName) -> Option<&Entry> {
+    pub(in crate::iface::network_scripts) fn find(&self, name: &InterfaceName) -> Option<&Entry> {
         let named = self.all_of(name).find(|entry| entry.config.part == *name.as_str());
         named
             .or_else(|| self.all_of(name).rev().find(|entry| entry.by_address))
@@ -93,7 +93,7 @@ impl Inventory {
 
     /// The interfaces that are ports of `name`, each once, in the order of their names' bytes, with the files that
     /// count for them.
-    pub(super) fn ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
+    pub(in crate::iface::network_scripts) fn ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = BTreeMap::new();
         for entry in self.at(self.by_upper.get(name)) {
             if let Some(port) = entry.interface.as_ref().filter(|port| *port != name)
@@ -107,25 +107,25 @@ impl Inventory {
     }
 
     /// The ports of `name` by `MASTER`.
-    pub(super) fn bond_ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
+    pub(in crate::iface::network_scripts) fn bond_ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = self.ports(name);
         ports.retain(|_, entry| entry.is_port_by("MASTER"));
         ports
     }
 
     /// The interfaces that are no ports, in the order of their names' bytes, each with the file that counts.
-    pub(super) fn top_level(&self) -> impl Iterator<Item = (&InterfaceName, &Entry)> {
+    pub(in crate::iface::network_scripts) fn top_level(&self) -> impl Iterator<Item = (&InterfaceName, &Entry)> {
         let all = self.by_interface.keys();
         let found = all.filter_map(|name| self.find(name).map(|entry| (name, entry)));
         found.filter(|(_, entry)| entry.upper.is_none())
     }
 
     /// The file of the interface `name`, which must be there and no port.
-    pub(super) fn must_find(&self, name: &InterfaceName) -> Result<&Entry> {
+    pub(in crate::iface::network_scripts) fn must_find(&self, name: &InterfaceName) -> Result<&Entry> {
         let Some(entry) = self.find(name) else {
             return Err(Error::failed(format!(
                 "no file in {} configures the interface {name}",
-                super::CONFIG_DIR
+                super::super::CONFIG_DIR
             ))
             .hint("'ncf list --all' shows the interfaces"));
         };
@@ -174,22 +174,22 @@ impl Entry {
     }
 
     /// The file's name.
-    pub(super) fn file_name(&self) -> OsString {
-        super::naming::file_name("ifcfg-", &self.config.part)
+    pub(in crate::iface::network_scripts) fn file_name(&self) -> OsString {
+        super::super::naming::file_name("ifcfg-", &self.config.part)
     }
 
     /// Whether it is a port by `key`.
-    pub(super) fn is_port_by(&self, key: &str) -> bool {
+    pub(in crate::iface::network_scripts) fn is_port_by(&self, key: &str) -> bool {
         self.upper.as_ref().is_some_and(|upper| upper.key == key)
     }
 
     /// Whether it is a port of `upper` by `key`.
-    pub(super) fn is_port_of(&self, key: &str, upper: &InterfaceName) -> bool {
+    pub(in crate::iface::network_scripts) fn is_port_of(&self, key: &str, upper: &InterfaceName) -> bool {
         self.is_port_by(key) && self.upper.as_ref().and_then(|it| it.name.as_ref()) == Some(upper)
     }
 
     /// Its values.
-    pub(super) fn reading(&self) -> Reading<'_> {
+    pub(in crate::iface::network_scripts) fn reading(&self) -> Reading<'_> {
         Reading::of(&self.config)
     }
 }

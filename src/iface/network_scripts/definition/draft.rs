@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::config::Config;
+use super::super::config::Config;
 use super::reading::Reading;
 use crate::error::Context;
 use crate::iface::backend::FileEdit;
@@ -26,15 +26,14 @@ impl Draft {
         }
     }
 
-    /// A file that is not there yet.
-    pub(super) fn new(name: OsString, part: OsString) -> Self {
-        let path = super::config::path_of(&name);
-        let file = File::default();
-        Self {
+    /// A file that is not there yet; `None` for a name that is taken for that of a backup.
+    pub(super) fn new(name: OsString) -> Option<Self> {
+        let config = Config::of(&name, b"")?;
+        Some(Self {
             name,
             before: None,
-            config: Config { path, part, file },
-        }
+            config,
+        })
     }
 
     /// Whether the file is not there yet.

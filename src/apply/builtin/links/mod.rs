@@ -3,26 +3,37 @@
 //! Ports go into a bridge before it is set up and gets addresses: the bridge takes its MAC address from a port,
 //! its IPv6 addresses follow from that, and duplicate address detection needs a wire to ask on.
 
-use crate::apply::desired::{Bridge, Desired, LinkKind};
+mod bond;
+mod bridge;
+mod vlan;
+
+use crate::apply::desired::{Desired, LinkKind, Master, Vlan};
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::netlink::link::Link;
+use crate::sys::netlink::options::{Setting, Settings};
+use crate::sys::netlink::vlan::VlanFlags;
 use crate::{Error, Result};
-
-/// The least forward delay with spanning tree, in hundredths of a second (`BR_MIN_FORWARD_DELAY` in
-/// `net/bridge/br_private_stp.h`).
-const LEAST_DELAY_WITH_STP: u32 = 200;
 
 /// One change to one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkOp {
     CreateBridge(InterfaceName),
+    CreateBond(InterfaceName, Settings),
+    CreateVlan(InterfaceName, Vlan),
     SetStp(InterfaceName, bool),
     SetForwardDelay(InterfaceName, u32),
+    SetBridgeOption(InterfaceName, Setting),
+    SetBond(InterfaceName, Settings),
+    SetPrimary {
+        bond: InterfaceName,
+        port: InterfaceName,
+    },
+    SetVlanFlags(InterfaceName, VlanFlags, VlanFlags),
     SetMac(InterfaceName, MacAddress),
     SetMtu(InterfaceName, u32),
     SetMaster {
         port: InterfaceName,
-        bridge: InterfaceName,
+        master: InterfaceName,
     },
     Release(InterfaceName),
     Up(InterfaceName),
@@ -37,29 +48,39 @@ pub(super) struct LinkPlan {
     pub(super) problems: Vec<Error>,
 }
 
-/// What to do to bring a device or a bridge up. Fails where nothing can be done at all.
+/// What to do to bring a link up. Fails where nothing can be done at all.
 pub(super) fn plan_up(links: &[Link], desired: &Desired) -> Result<LinkPlan> {
+    let mut plan = LinkPlan::default();
     match &desired.kind {
-        LinkKind::Device => device_up(links, desired),
-        LinkKind::Bridge(bridge) => bridge_up(links, desired, bridge),
-        LinkKind::Alias => Ok(LinkPlan::default()),
+        LinkKind::Device => device_up(&mut plan, links, desired)?,
+        LinkKind::Bridge(bridge) => bridge::up(&mut plan, links, desired, bridge)?,
+        LinkKind::Bond(bond) => bond::up(&mut plan, links, desired, bond)?,
+        LinkKind::Vlan(vlan) => vlan::up(&mut plan, links, desired, vlan)?,
+        LinkKind::Alias => {}
     }
+    Ok(plan)
 }
 
-/// What to do to take a device or a bridge down; its addresses and routes are off it already.
+/// What to do to take a link down; its addresses and routes are off it already.
 ///
-/// Without `desired` it is taken for what the kernel says that it is, and out of whatever bridge it is in.
+/// Without `desired` it is taken for what the kernel says that it is, and out of whatever it is a port of.
 pub(super) fn plan_down(link: &Link, desired: Option<&Desired>) -> Vec<LinkOp> {
     let name = &link.name;
-    let is_bridge = desired.is_none_or(|it| matches!(it.kind, LinkKind::Bridge(_)));
     if link.loopback {
         return Vec::new();
     }
-    if link.is_bridge() && is_bridge {
+    let was_made = match desired.map(|it| &it.kind) {
+        Some(LinkKind::Bridge(_)) => link.is_bridge(),
+        Some(LinkKind::Bond(_)) => link.is_bond(),
+        Some(LinkKind::Vlan(_)) => link.is_vlan(),
+        Some(LinkKind::Device | LinkKind::Alias) => false,
+        None => link.is_bridge() || link.is_bond() || link.is_vlan(),
+    };
+    if was_made {
         return vec![LinkOp::Delete(name.clone())];
     }
     let mut ops = Vec::new();
-    if link.master.is_some() && desired.is_none_or(|it| it.bridge.is_some()) {
+    if link.master.is_some() && desired.is_none_or(|it| it.master.is_some()) {
         ops.push(LinkOp::Release(name.clone()));
     }
     if link.up {
@@ -110,51 +131,14 @@ pub(super) fn find_device<'a>(links: &'a [Link], desired: &Desired) -> Result<&'
     ))))
 }
 
-fn device_up(links: &[Link], desired: &Desired) -> Result<LinkPlan> {
+fn device_up(plan: &mut LinkPlan, links: &[Link], desired: &Desired) -> Result<()> {
     let link = find_device(links, desired)?;
-    let name = &desired.name;
-    let mut plan = LinkPlan::default();
     plan.properties(Some(link), desired);
-    let master = links.iter().find(|it| Some(it.index) == link.master);
-    match (&desired.bridge, master) {
-        (Some(wanted), master) if master.is_none_or(|it| it.name != *wanted) => {
-            match find(links, wanted) {
-                None => plan.ops.push(LinkOp::CreateBridge(wanted.clone())),
-                Some(bridge) => must_be_bridge(bridge)?,
-            }
-            plan.ops.push(LinkOp::SetMaster {
-                port: name.clone(),
-                bridge: wanted.clone(),
-            });
-        }
-        (None, Some(bridge)) if bridge.is_bridge() => {
-            plan.ops.push(LinkOp::Release(name.clone()));
-        }
-        _ => {}
+    let enslaved = plan.master(links, Some(link), desired)?;
+    if !link.up && !enslaved {
+        plan.ops.push(LinkOp::Up(desired.name.clone()));
     }
-    if !link.up {
-        plan.ops.push(LinkOp::Up(name.clone()));
-    }
-    Ok(plan)
-}
-
-fn bridge_up(links: &[Link], desired: &Desired, wanted: &Bridge) -> Result<LinkPlan> {
-    let name = &desired.name;
-    let link = find(links, name);
-    let mut plan = LinkPlan::default();
-    match link {
-        None => plan.ops.push(LinkOp::CreateBridge(name.clone())),
-        Some(link) => must_be_bridge(link)?,
-    }
-    plan.options(link, name, wanted);
-    plan.properties(link, desired);
-    for port in &wanted.ports {
-        plan.port(links, link, port, name);
-    }
-    if link.is_none_or(|it| !it.up) {
-        plan.ops.push(LinkOp::Up(name.clone()));
-    }
-    Ok(plan)
+    Ok(())
 }
 
 impl LinkPlan {
@@ -171,50 +155,53 @@ impl LinkPlan {
         }
     }
 
-    /// Spanning tree comes first, for what forward delay is allowed depends on it. With it on, a delay of less
-    /// than two seconds is two: the kernel would refuse it, and `STP=yes DELAY=0` is in many files.
-    fn options(&mut self, link: Option<&Link>, name: &InterfaceName, wanted: &Bridge) {
-        let now = link.and_then(|it| it.bridge);
-        let stp_now = now.is_some_and(|it| it.stp);
-        let stp = wanted.stp.unwrap_or(stp_now);
-        if stp != stp_now {
-            self.ops.push(LinkOp::SetStp(name.clone(), stp));
-        }
-        let Some(delay) = wanted.forward_delay else {
-            return;
+    /// Puts `link` into what it is to be a port of, which is made if it is not there, or takes it out of what it
+    /// is not to be a port of. Says whether a bond has set it up with that.
+    fn master(&mut self, links: &[Link], link: Option<&Link>, desired: &Desired) -> Result<bool> {
+        let name = &desired.name;
+        let is = link.and_then(|link| links.iter().find(|it| Some(it.index) == link.master));
+        let Some(wanted) = &desired.master else {
+            if is.is_some_and(|it| it.is_bridge() || it.is_bond()) {
+                self.ops.push(LinkOp::Release(name.clone()));
+            }
+            return Ok(false);
         };
-        let delay = if stp {
-            delay.max(LEAST_DELAY_WITH_STP)
-        } else {
-            delay
-        };
-        // The kernel keeps it in ticks: a hundredth may be lost in rounding.
-        let is_right = now.is_some_and(|it| it.forward_delay.abs_diff(delay) <= 1);
-        if !is_right {
-            self.ops.push(LinkOp::SetForwardDelay(name.clone(), delay));
+        match (wanted, find(links, wanted.name())) {
+            (Master::Bridge(_), Some(bridge)) => must_be(bridge, "bridge")?,
+            (Master::Bond(..), Some(bond)) => must_be(bond, "bond")?,
+            (Master::Bridge(bridge), None) => self.ops.push(LinkOp::CreateBridge(bridge.clone())),
+            (Master::Bond(bond, settings), None) => {
+                let op = LinkOp::CreateBond(bond.clone(), settings.clone());
+                self.ops.push(op);
+            }
         }
+        if is.is_some_and(|it| it.name == *wanted.name()) {
+            return Ok(false);
+        }
+        let into_bond = matches!(wanted, Master::Bond(..));
+        self.enslave(name, link, wanted.name(), into_bond);
+        Ok(into_bond)
     }
 
-    fn port(
+    /// A bond takes a port only while that is down, and sets it up itself (`bond_enslave()`).
+    fn enslave(
         &mut self,
-        links: &[Link],
-        bridge: Option<&Link>,
-        name: &InterfaceName,
-        bridge_name: &InterfaceName,
+        port: &InterfaceName,
+        link: Option<&Link>,
+        master: &InterfaceName,
+        into_bond: bool,
     ) {
-        let Some(port) = find(links, name) else {
-            self.problems.push(Error::failed(format!(
-                "{bridge_name}: its port {name} does not exist"
-            )));
-            return;
-        };
-        if bridge.is_none() || port.master != bridge.map(|it| it.index) {
-            self.ops.push(LinkOp::SetMaster {
-                port: name.clone(),
-                bridge: bridge_name.clone(),
-            });
+        if into_bond && link.is_some_and(|it| it.up) {
+            self.ops.push(LinkOp::Down(port.clone()));
         }
-        if !port.up {
+        self.ops.push(LinkOp::SetMaster {
+            port: port.clone(),
+            master: master.clone(),
+        });
+    }
+
+    fn up_unless(&mut self, is_up: bool, name: &InterfaceName) {
+        if !is_up {
             self.ops.push(LinkOp::Up(name.clone()));
         }
     }
@@ -225,14 +212,13 @@ pub(super) fn find<'a>(links: &'a [Link], name: &InterfaceName) -> Option<&'a Li
     links.iter().find(|link| link.name == *name)
 }
 
-/// Refuses to treat as a bridge what is none.
-pub(super) fn must_be_bridge(link: &Link) -> Result<()> {
-    if link.is_bridge() {
-        Ok(())
-    } else {
-        let name = &link.name;
-        Err(Error::failed(format!("{name} exists and is not a bridge")))
+/// Refuses to treat as a `kind` of link what is none.
+pub(super) fn must_be(link: &Link, kind: &str) -> Result<()> {
+    if link.kind.as_deref() == Some(kind) {
+        return Ok(());
     }
+    let (name, kind) = (&link.name, if kind == "vlan" { "VLAN" } else { kind });
+    Err(Error::failed(format!("{name} exists and is not a {kind}")))
 }
 
 #[cfg(test)]
@@ -240,18 +226,10 @@ mod tests {
     use super::*;
     use crate::apply::builtin::testing::{bridge, desired, link, name, port};
 
-    fn bridge_of(ports: &[&str]) -> Desired {
-        let bridge = Bridge {
-            ports: ports.iter().map(|it| name(it)).collect(),
-            ..Bridge::default()
-        };
-        desired("br0", LinkKind::Bridge(bridge))
-    }
-
     #[test]
     fn a_device_that_is_right_is_not_touched() {
         let mut eth0 = desired("eth0", LinkKind::Device);
-        eth0.bridge = Some(name("br0"));
+        eth0.master = Some(Master::Bridge(name("br0")));
         eth0.mtu = Some(1500);
         eth0.mac = Some("02:00:00:00:00:01".parse().unwrap());
         let links = [bridge(2, "br0"), port(3, "eth0", 2)];
@@ -261,11 +239,11 @@ mod tests {
     #[test]
     fn a_port_makes_its_bridge_and_leaves_another() {
         let mut eth0 = desired("eth0", LinkKind::Device);
-        eth0.bridge = Some(name("br0"));
+        eth0.master = Some(Master::Bridge(name("br0")));
         let links = [bridge(2, "br9"), port(3, "eth0", 2)];
         let master = LinkOp::SetMaster {
             port: name("eth0"),
-            bridge: name("br0"),
+            master: name("br0"),
         };
         assert_eq!(
             plan_up(&links, &eth0).unwrap().ops,
@@ -274,52 +252,17 @@ mod tests {
     }
 
     #[test]
-    fn a_device_leaves_a_bridge_but_not_a_bond() {
+    fn a_device_leaves_a_bridge_and_a_bond_but_not_what_is_unknown() {
         let eth0 = desired("eth0", LinkKind::Device);
         let links = [bridge(2, "br9"), port(3, "eth0", 2)];
         let ops = plan_up(&links, &eth0).unwrap().ops;
         assert_eq!(ops, [LinkOp::Release(name("eth0"))]);
-        let mut bond = link(2, "bond0");
-        bond.kind = Some("bond".into());
-        let links = [bond, port(3, "eth0", 2)];
-        assert_eq!(plan_up(&links, &eth0).unwrap().ops, []);
-    }
-
-    #[test]
-    fn a_missing_port_is_a_problem_but_the_bridge_comes_up() {
-        let links = [link(3, "eth0")];
-        let plan = plan_up(&links, &bridge_of(&["eth7", "eth0"])).unwrap();
-        assert_eq!(plan.problems.len(), 1);
-        assert_eq!(plan.ops.first(), Some(&LinkOp::CreateBridge(name("br0"))));
-        assert_eq!(plan.ops.last(), Some(&LinkOp::Up(name("br0"))));
-    }
-
-    #[test]
-    fn spanning_tree_needs_two_seconds_of_delay() {
-        let wanted = Bridge {
-            stp: Some(true),
-            forward_delay: Some(0),
-            ports: Vec::new(),
-        };
-        let br0 = desired("br0", LinkKind::Bridge(wanted));
-        let mut is = bridge(2, "br0");
-        let ops = plan_up(&[is.clone()], &br0).unwrap().ops;
-        assert_eq!(
-            ops,
-            [
-                LinkOp::SetStp(name("br0"), true),
-                LinkOp::SetForwardDelay(name("br0"), 200)
-            ]
-        );
-        let options = is.bridge.as_mut().unwrap();
-        (options.stp, options.forward_delay) = (true, 200);
-        assert_eq!(plan_up(&[is], &br0).unwrap().ops, []);
-    }
-
-    #[test]
-    fn what_is_no_bridge_is_not_treated_as_one() {
-        let error = plan_up(&[link(2, "br0")], &bridge_of(&[])).unwrap_err();
-        assert_eq!(error.one_line(), "br0 exists and is not a bridge");
+        for (kind, leaves) in [("bond", true), ("team", false)] {
+            let mut master = link(2, "x0");
+            master.kind = Some(kind.into());
+            let ops = plan_up(&[master, port(3, "eth0", 2)], &eth0).unwrap().ops;
+            assert_eq!(!ops.is_empty(), leaves, "{kind}");
+        }
     }
 
     #[test]

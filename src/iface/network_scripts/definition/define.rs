@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use super::draft::Draft;
 use super::fill::{self, Before, fill};
 use super::inventory::{Entry, Inventory};
-use super::naming::file_name;
+use super::super::naming::file_name;
 use super::present::{describe, type_of};
 use super::sheet::{Sheet, SheetKind, sheets};
 use crate::error::Context;
@@ -20,7 +20,7 @@ use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
 /// The changes that make `files` say what `wanted` says.
-pub(super) fn define(wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+pub(in crate::iface::network_scripts) fn define(wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
     let inventory = Inventory::read(files, cards)?;
     if let Some(entry) = inventory.find(&wanted.name)
         && entry.upper.is_some()
@@ -120,7 +120,10 @@ impl Plan<'_> {
             let message = format!("{path} would be the file of {name}, but is for {other}");
             return Err(Error::failed(message).hint("give that file another name first"));
         }
-        Ok(Draft::new(file, OsString::from(name.as_str())))
+        Draft::new(file).ok_or_else(|| {
+            let message = format!("{name} cannot be defined: a file of this name counts as a backup");
+            Error::failed(message)
+        })
     }
 
     /// Takes those out that are ports of the interface now and are no longer to be.

@@ -11,7 +11,7 @@ use crate::iface::model::{
 use crate::sys::name::InterfaceName;
 
 /// What the files say of the interface `name`, whose file is `entry`.
-pub(super) fn describe(name: &InterfaceName, entry: &Entry, inventory: &Inventory) -> Described {
+pub(in crate::iface::network_scripts) fn describe(name: &InterfaceName, entry: &Entry, inventory: &Inventory) -> Described {
     let mut all = Vec::new();
     let reading = entry.reading();
     note_odd(name, entry, inventory, &mut all);
@@ -32,7 +32,7 @@ pub(super) fn describe(name: &InterfaceName, entry: &Entry, inventory: &Inventor
 
 /// What the type of an interface is by its file, without its ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(in crate::iface::network_scripts) enum Type {
     Ethernet,
     Bridge,
     Bond,
@@ -40,7 +40,7 @@ pub(super) enum Type {
 }
 
 /// The type of `name`. A bond is what others name as their `MASTER`: without ports there is none.
-pub(super) fn type_of(
+pub(in crate::iface::network_scripts) fn type_of(
     name: &InterfaceName,
     reading: &Reading<'_>,
     inventory: &Inventory,

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::config;
+use super::super::config;
 use super::inventory::{Entry, Inventory};
-use super::naming::FileName;
+use super::super::naming::FileName;
 use super::present::{Type, type_of};
 use crate::iface::backend::{Card, Edits, FileEdit, Files};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
 /// The changes that take `name` out, its ports and theirs, their aliases, routes, rules and keys.
-pub(super) fn undefine(
+pub(in crate::iface::network_scripts) fn undefine(
     name: &InterfaceName,
     files: &dyn Files,
     cards: &[Card],
@@ -64,7 +64,7 @@ pub(super) fn undefine(
 }
 
 /// `name`, its ports, and theirs.
-pub(super) fn with_ports(
+pub(in crate::iface::network_scripts) fn with_ports(
     name: &InterfaceName,
     inventory: &Inventory,
 ) -> BTreeSet<InterfaceName> {

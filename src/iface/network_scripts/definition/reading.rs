@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::addresses::LAST;
-use super::config::Config;
+use super::super::addresses::LAST;
+use super::super::config::Config;
 use crate::Error;
 use crate::iface::model::{
     Addressing, Delay, Ip4, Ip6, Ipv4, Ipv6, Mtu, StartMode, Vlan, VlanId, interface_name,
@@ -101,7 +101,7 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn mac(&self) -> Option<MacAddress> {
-        self.parsed("HWADDR", super::link::mac)
+        self.parsed("HWADDR", super::super::link::mac)
     }
 
     pub(super) fn stp(&self) -> Option<bool> {
