@@ -33,7 +33,7 @@ pub struct Host {
 
 impl Host {
     /// Whether the interfaces of the running system are those that the configuration is about.
-    fn has_interfaces(&self) -> bool {
+    pub(super) fn has_interfaces(&self) -> bool {
         self.root.is_host() || !self.applier.is_idle()
     }
 

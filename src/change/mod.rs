@@ -34,6 +34,8 @@ pub mod plan;
 mod raw;
 pub mod restore;
 pub mod rollback;
+pub mod running;
 pub mod snapshot;
 pub mod transaction;
 pub mod tree;
+pub mod updown;

@@ -5,6 +5,7 @@ mod boot;
 mod change;
 mod diff;
 mod history;
+mod interface;
 mod output;
 mod setup;
 mod status;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, ErrorKind};
+use interface::{define, dumpxml, edit, list, undefine, updown, validate};
 use output::Output;
 use setup::{BadSettings, Session};
 
@@ -106,18 +108,38 @@ enum Command {
     Diff(diff::Args),
     Apply(apply::Args),
     History(history::Args),
+    List(list::Args),
+    #[command(name = "dumpxml")]
+    DumpXml(dumpxml::Args),
+    Define(define::Args),
+    Undefine(undefine::Args),
+    Edit(edit::Args),
+    Validate(validate::Args),
+    #[command(name = "ifup")]
+    IfUp(updown::UpArgs),
+    #[command(name = "ifdown")]
+    IfDown(updown::DownArgs),
     BootRollback(boot::Args),
 }
 
 impl Command {
     fn bad_settings(&self) -> BadSettings {
         let begins = match self {
-            Self::ChangeBegin(_) | Self::Apply(_) => true,
+            Self::ChangeBegin(_)
+            | Self::Apply(_)
+            | Self::Define(_)
+            | Self::Undefine(_)
+            | Self::Edit(_)
+            | Self::IfUp(_)
+            | Self::IfDown(_) => true,
             Self::History(args) => args.begins(),
             Self::ChangeCommit(_)
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
+            | Self::List(_)
+            | Self::DumpXml(_)
+            | Self::Validate(_)
             | Self::BootRollback(_) => false,
         };
         if begins {
@@ -175,6 +197,14 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Diff(args) => diff::run(&args, session, output),
         Command::Apply(args) => apply::run(&args, session, output),
         Command::History(args) => history::run(args, session, output),
+        Command::List(args) => list::run(&args, session, output),
+        Command::DumpXml(args) => dumpxml::run(&args, session, output),
+        Command::Define(args) => define::run(&args, session, output),
+        Command::Undefine(args) => undefine::run(&args, session, output),
+        Command::Edit(args) => edit::run(&args, session, output),
+        Command::Validate(args) => validate::run(&args, output),
+        Command::IfUp(args) => updown::up(&args, session, output),
+        Command::IfDown(args) => updown::down(&args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),
     }
 }

@@ -92,6 +92,20 @@ impl Output {
         }
     }
 
+    /// Prints what is wrong with an input, with its place, to standard error.
+    pub(super) fn invalid(&self, error: &Error) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", error.one_line());
+        self.hints(error);
+    }
+
+    /// Asks a question, to standard error: standard output may be a file.
+    pub(super) fn ask(&self, question: &str) {
+        if !self.json {
+            let mut to = std::io::stderr().lock();
+            let _ = write!(to, "{question}").and_then(|()| to.flush());
+        }
+    }
+
     fn hints(&self, error: &Error) {
         if let Some(lines) = error.excerpt_lines() {
             let _ = writeln!(std::io::stderr().lock(), "{lines}");

@@ -126,6 +126,9 @@ pub trait Backend {
         cards: &[Card],
     ) -> Result<Described>;
 
+    /// What the files say of all that [`Backend::interfaces`] lists, in the same order.
+    fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>>;
+
     /// The changes that make the files say what `wanted` says, and nothing else different.
     ///
     /// Fails where a value that must change is one that only a shell can work out.

@@ -137,3 +137,14 @@ pub fn interface_name(text: &str) -> Result<InterfaceName, String> {
         Err("letters, digits and any of _ . - : are allowed".to_owned())
     }
 }
+
+impl Kind {
+    /// The names of what is directly in it.
+    pub fn ports(&self) -> Vec<&InterfaceName> {
+        match self {
+            Self::Bridge(bridge) => bridge.ports.iter().map(|port| &port.name).collect(),
+            Self::Bond(bond) => bond.ports.iter().map(|port| &port.name).collect(),
+            Self::Ethernet(_) | Self::Vlan(_) => Vec::new(),
+        }
+    }
+}

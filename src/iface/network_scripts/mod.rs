@@ -136,6 +136,14 @@ impl Backend for NetworkScripts {
         Ok(present::describe(name, entry, &inventory))
     }
 
+    fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>> {
+        let inventory = Inventory::read(files, cards)?;
+        let all = inventory.top_level();
+        Ok(all
+            .map(|(name, entry)| present::describe(name, entry, &inventory))
+            .collect())
+    }
+
     fn define(&self, wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
         define::define(wanted, files, cards)
     }

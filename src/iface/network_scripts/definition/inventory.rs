@@ -189,7 +189,7 @@ impl Entry {
     }
 
     /// Its values.
-    pub(in crate::iface::network_scripts) fn reading(&self) -> Reading<'_> {
+    pub(super) fn reading(&self) -> Reading<'_> {
         Reading::of(&self.config)
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::iface::network_scripts) fn describe(name: &InterfaceName, entry: &
 
 /// What the type of an interface is by its file, without its ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::iface::network_scripts) enum Type {
+pub(super) enum Type {
     Ethernet,
     Bridge,
     Bond,
@@ -40,7 +40,7 @@ pub(in crate::iface::network_scripts) enum Type {
 }
 
 /// The type of `name`. A bond is what others name as their `MASTER`: without ports there is none.
-pub(in crate::iface::network_scripts) fn type_of(
+pub(super) fn type_of(
     name: &InterfaceName,
     reading: &Reading<'_>,
     inventory: &Inventory,
