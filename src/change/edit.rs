@@ -55,7 +55,11 @@ pub fn write(host: &Host, _lock: &Lock, edits: &Edits) -> Result<()> {
     let done = prepared.and_then(|()| carry_out(&steps, &tree));
     for step in &steps {
         // After a rename it is no longer there.
-        let _ = unlinkat(&*step.beside.dir, &step.beside.path, UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(
+            &*step.beside.dir,
+            &step.beside.path,
+            UnlinkatFlags::NoRemoveDir,
+        );
     }
     done
 }
@@ -77,7 +81,11 @@ impl<'a> Step<'a> {
         let path = CoveredPath::new(PathBuf::from(&edit.name));
         let shown = tree.scope_dir().join(&edit.name).display().to_string();
         let failed = || format!("cannot write {shown}");
-        let place = match path.map(|path| tree.place(&path)).transpose().context(failed)? {
+        let place = match path
+            .map(|path| tree.place(&path))
+            .transpose()
+            .context(failed)?
+        {
             Some(Some(place)) => place,
             _ => {
                 let dir = tree.scope_dir().display();
@@ -115,7 +123,11 @@ impl<'a> Step<'a> {
                 let now = bytes(&file).context(failed)?;
                 self.meta = Some(stat.meta(xattrs(&file).context(failed)?));
                 self.linked = stat.nlink > 1;
-                if now == *before { Ok(()) } else { Err(changed()) }
+                if now == *before {
+                    Ok(())
+                } else {
+                    Err(changed())
+                }
             }
             (Some(stat), Some(_)) if stat.kind == Kind::Symlink => Ok(()),
             _ => Err(changed()),
@@ -134,7 +146,9 @@ impl<'a> Step<'a> {
                     ..meta.clone()
                 },
             )?,
-            None => nix::sys::stat::fchmod(&file, nix::sys::stat::Mode::from_bits_truncate(NEW_MODE))?,
+            None => {
+                nix::sys::stat::fchmod(&file, nix::sys::stat::Mode::from_bits_truncate(NEW_MODE))?
+            }
         }
         Ok(file)
     }
@@ -142,7 +156,11 @@ impl<'a> Step<'a> {
     /// Gives the file its new content or takes it away.
     fn carry_out(&self) -> io::Result<()> {
         match &self.edit.after {
-            None => Ok(unlinkat(&*self.place.dir, &self.place.path, UnlinkatFlags::NoRemoveDir)?),
+            None => Ok(unlinkat(
+                &*self.place.dir,
+                &self.place.path,
+                UnlinkatFlags::NoRemoveDir,
+            )?),
             Some(after) if self.linked => self.in_place(after),
             Some(_) => Ok(renameat(
                 &*self.beside.dir,
@@ -163,7 +181,11 @@ impl<'a> Step<'a> {
     /// Puts back what was there, as far as it goes.
     fn undo(&self) -> io::Result<()> {
         match &self.edit.before {
-            None => Ok(unlinkat(&*self.place.dir, &self.place.path, UnlinkatFlags::NoRemoveDir)?),
+            None => Ok(unlinkat(
+                &*self.place.dir,
+                &self.place.path,
+                UnlinkatFlags::NoRemoveDir,
+            )?),
             Some(before) if self.linked && self.edit.after.is_some() => self.in_place(before),
             Some(before) => {
                 self.make(before)?.sync_all()?;
@@ -224,7 +246,9 @@ fn prepare(steps: &[Step<'_>], tree: &Tree<'_>) -> Result<()> {
 fn carry_out(steps: &[Step<'_>], tree: &Tree<'_>) -> Result<()> {
     let mut unsynced = UnsyncedPlaces::default();
     for (at, step) in steps.iter().enumerate() {
-        let done = step.carry_out().and_then(|()| unsynced.push(&step.place, None));
+        let done = step
+            .carry_out()
+            .and_then(|()| unsynced.push(&step.place, None));
         let Err(error) = done else { continue };
         let mut left = Vec::new();
         for before in steps.iter().take(at).rev() {
@@ -261,14 +285,20 @@ fn remove_litter(tree: &Tree<'_>) {
     for entry in entries {
         if entry.file_name().as_bytes().starts_with(prefix.as_bytes()) {
             // It is in nobody's way.
-            let _ = unlinkat(&dir, entry.file_name().as_os_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(
+                &dir,
+                entry.file_name().as_os_str(),
+                UnlinkatFlags::NoRemoveDir,
+            );
         }
     }
 }
 
 /// The time, for files that were changed now.
 fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
     Time(seconds, i64::from(since.subsec_nanos()))
 }

@@ -49,7 +49,11 @@ impl Running {
     /// The network cards.
     pub fn cards(&self) -> Vec<Card> {
         let is_card = |link: &&Link| {
-            !link.loopback && link.kind.as_deref().is_none_or(|kind| !MADE.contains(&kind))
+            !link.loopback
+                && link
+                    .kind
+                    .as_deref()
+                    .is_none_or(|kind| !MADE.contains(&kind))
         };
         let cards = self.links().filter(is_card);
         cards

@@ -40,9 +40,11 @@ pub fn run(
     let running = Running::of(host);
     let names = names(host, verb, name, &files, &running)?;
     if applier.is_idle() {
-        let message = format!("{name} is left alone: there is nothing to take interfaces down or up with");
-        return Err(Error::failed(message)
-            .hint("--applier system runs this host's ifup and ifdown, --applier builtin speaks netlink"));
+        let message =
+            format!("{name} is left alone: there is nothing to take interfaces down or up with");
+        return Err(Error::failed(message).hint(
+            "--applier system runs this host's ifup and ifdown, --applier builtin speaks netlink",
+        ));
     }
     let dependencies = host.backend.dependencies(&names, &files);
     let order = match verb {
@@ -55,7 +57,13 @@ pub fn run(
         Verb::Down => down_after(&order, &dependencies),
     };
     let _unbroken = SignalGuard::block()?;
-    Ok(schedule::run(applier, verb, &steps(targets, after), 0, watch))
+    Ok(schedule::run(
+        applier,
+        verb,
+        &steps(targets, after),
+        0,
+        watch,
+    ))
 }
 
 /// Waits until `name` works. Fails where it does not in time.
@@ -67,7 +75,8 @@ pub fn wait_until_active(host: &Host, name: &InterfaceName) -> Result<()> {
             return Ok(());
         }
         if begun.elapsed() >= PATIENCE {
-            let message = format!("{name} has been brought up, but does not work: it has no carrier");
+            let message =
+                format!("{name} has been brought up, but does not work: it has no carrier");
             return Err(Error::failed(message).hint("is the cable in, and the other side on?"));
         }
         sleep(Duration::from_millis(50));
@@ -88,7 +97,11 @@ fn names(
     if verb == Verb::Up && running.is_known() {
         let lower = lower(backend, name, files, running)?;
         for lower in lower.into_iter().filter(|lower| !running.has(lower)) {
-            names.extend(backend.with_ports(&lower, files, &cards).unwrap_or_default());
+            names.extend(
+                backend
+                    .with_ports(&lower, files, &cards)
+                    .unwrap_or_default(),
+            );
         }
     }
     Ok(names)
@@ -117,7 +130,9 @@ fn targets(
     let applier = host.applier.as_ref();
     let mut targets = Vec::new();
     for name in order {
-        let desired = applier.needs_desired().then(|| host.backend.desired(name, files));
+        let desired = applier
+            .needs_desired()
+            .then(|| host.backend.desired(name, files));
         let desired = match (verb, desired) {
             // What cannot be understood is no reason to leave it up.
             (Verb::Down, desired) => desired.and_then(Result::ok),

@@ -6,6 +6,7 @@ mod change;
 mod diff;
 mod history;
 mod interface;
+mod ncftool;
 mod output;
 mod setup;
 mod status;
@@ -155,8 +156,13 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command line `arguments`, the program's name first. Returns the exit status.
+/// Runs the command line `arguments`, the program's name first: under the name `ncftool`, as that does. Returns the
+/// exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if ncftool::is_meant(arguments.first()) {
+        return ncftool::run(arguments.get(1..).unwrap_or_default());
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -106,6 +106,17 @@ impl Output {
         }
     }
 
+    /// Prints text without ending the line.
+    pub(super) fn write(&self, text: &str) {
+        let mut to = std::io::stdout().lock();
+        let _ = write!(to, "{text}").and_then(|()| to.flush());
+    }
+
+    /// Prints to standard error, in ncftool's words.
+    pub(super) fn complain(text: impl Display) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
     fn hints(&self, error: &Error) {
         if let Some(lines) = error.excerpt_lines() {
             let _ = writeln!(std::io::stderr().lock(), "{lines}");

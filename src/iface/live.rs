@@ -38,15 +38,22 @@ pub fn live(
 /// A link without what only the outermost has: MTU and addresses.
 fn bare(link: &Link, links: &[Link], speed: &dyn Fn(&Link) -> Option<u32>, depth: usize) -> Live {
     let inside = |of: &Link| -> Vec<Live> {
-        let ports = links.iter().filter(|port| port.master == Some(of.index) && depth > 0);
+        let ports = links
+            .iter()
+            .filter(|port| port.master == Some(of.index) && depth > 0);
         let mut ports: Vec<_> = ports.collect();
         ports.sort_by(|a, b| a.name.cmp(&b.name));
         let ports = ports.into_iter();
-        ports.map(|port| bare(port, links, speed, depth - 1)).collect()
+        ports
+            .map(|port| bare(port, links, speed, depth - 1))
+            .collect()
     };
     let lower = link.lower.filter(|_| depth > 0);
     let lower = links.iter().find(|other| Some(other.index) == lower);
-    let vlan = link.vlan.as_ref().and_then(|vlan| VlanId::new(u32::from(vlan.id)).ok());
+    let vlan = link
+        .vlan
+        .as_ref()
+        .and_then(|vlan| VlanId::new(u32::from(vlan.id)).ok());
     let kind = if let Some(options) = &link.bridge {
         let bridge = Bridge {
             stp: Some(options.stp),
@@ -89,8 +96,16 @@ fn state(link: &Link, speed: &dyn Fn(&Link) -> Option<u32>) -> LinkState {
         "dormant",
         "up",
     ];
-    let state = if known.contains(&state.as_str()) { state } else { "unknown".to_owned() };
-    let speed = if state == "up" { speed(link).unwrap_or(0) } else { 0 };
+    let state = if known.contains(&state.as_str()) {
+        state
+    } else {
+        "unknown".to_owned()
+    };
+    let speed = if state == "up" {
+        speed(link).unwrap_or(0)
+    } else {
+        0
+    };
     LinkState { state, speed }
 }
 

@@ -76,7 +76,8 @@ pub(in crate::cli) fn define(wanted: &Interface, session: &Session) -> Result<(E
 fn plan(wanted: &Interface, session: &Session) -> Result<Edits> {
     let host = &session.host;
     let tree = Tree::now(&host.root, &host.scope)?;
-    host.backend.define(wanted, &Present(&tree), &Running::of(host).cards())
+    host.backend
+        .define(wanted, &Present(&tree), &Running::of(host).cards())
 }
 
 /// Says what was done.
@@ -118,7 +119,11 @@ pub(super) fn views(edits: &Edits, session: &Session) -> Vec<FileView> {
 
 fn dry_run(wanted: &Interface, session: &Session, output: &Output) -> Done {
     let edits = plan(wanted, session)?;
-    let pairs: Vec<_> = edits.files.iter().filter_map(|edit| pair(edit, session)).collect();
+    let pairs: Vec<_> = edits
+        .files
+        .iter()
+        .filter_map(|edit| pair(edit, session))
+        .collect();
     if pairs.is_empty() && !output.json {
         output.say("Nothing would be changed: the files say so already.");
         return Ok(None);

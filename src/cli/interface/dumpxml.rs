@@ -88,8 +88,9 @@ pub(in crate::cli) fn dump(
         return Ok((xml::write(&described.interface), described.warnings));
     }
     let found = running.live(name)?.ok_or_else(|| {
-        Error::failed(format!("the kernel has no {name} now"))
-            .hint(format!("'ncf ifup {name}' would bring it up, 'ncf dumpxml {name}' shows its files"))
+        Error::failed(format!("the kernel has no {name} now")).hint(format!(
+            "'ncf ifup {name}' would bring it up, 'ncf dumpxml {name}' shows its files"
+        ))
     })?;
     Ok((xml::live(&found), Vec::new()))
 }
@@ -104,7 +105,10 @@ pub(in crate::cli) fn by_mac(
     let mac: MacAddress = text.parse().map_err(|bad| Error::usage(format!("{bad}")))?;
     let all = backend.describe_all(files, &running.cards())?;
     let has = running.with_mac(mac);
-    let mut found: Vec<_> = all.iter().filter(|it| has.contains(&it.interface.name)).collect();
+    let mut found: Vec<_> = all
+        .iter()
+        .filter(|it| has.contains(&it.interface.name))
+        .collect();
     if found.is_empty() {
         found = all.iter().filter(|it| says(&it.interface, mac)).collect();
     }

@@ -51,8 +51,14 @@ pub(in crate::cli) fn run(args: &Args, session: &Session, output: &Output) -> Do
             Err(error) => {
                 output.invalid(&error);
                 if !wants_to_go_on(output) {
-                    let (_, kept) = file.keep().map_err(|error| error.error).context(|| "the text is lost")?;
-                    let message = format!("{name} was not changed; what you wrote is in {}", kept.display());
+                    let (_, kept) = file
+                        .keep()
+                        .map_err(|error| error.error)
+                        .context(|| "the text is lost")?;
+                    let message = format!(
+                        "{name} was not changed; what you wrote is in {}",
+                        kept.display()
+                    );
                     return Err(Error::failed(message).into());
                 }
             }
@@ -101,7 +107,9 @@ fn private_file(name: &InterfaceName, text: &str) -> Result<tempfile::NamedTempF
 
 fn open_editor(path: &Path) -> Result<()> {
     let of = |name| std::env::var_os(name).filter(|it: &OsString| !it.is_empty());
-    let editor = of("VISUAL").or_else(|| of("EDITOR")).unwrap_or_else(|| "vi".into());
+    let editor = of("VISUAL")
+        .or_else(|| of("EDITOR"))
+        .unwrap_or_else(|| "vi".into());
     // It may have options: the shell takes it apart, as everywhere else; the path is an argument, and stays whole.
     let mut script = editor.clone();
     script.push(" \"$1\"");

@@ -87,9 +87,14 @@ pub(in crate::cli) fn run(args: &Args, session: &Session, output: &Output) -> Do
 pub(in crate::cli) fn lines(which: Which, macs: bool, session: &Session) -> Result<Vec<String>> {
     let running = Running::of(&session.host);
     let tree = Tree::now(&session.host.root, &session.host.scope)?;
-    let names = session.host.backend.interfaces(&Present(&tree), &running.cards())?;
+    let names = session
+        .host
+        .backend
+        .interfaces(&Present(&tree), &running.cards())?;
     let active = running.active();
-    let wanted = names.iter().filter(|name| which.has(is_active(&running, &active, name)));
+    let wanted = names
+        .iter()
+        .filter(|name| which.has(is_active(&running, &active, name)));
     Ok(wanted
         .map(|name| match running.mac(name) {
             _ if !macs => name.to_string(),
@@ -111,9 +116,14 @@ fn is_active(
 fn list_json(which: Which, session: &Session, output: &Output) -> Result<()> {
     let running = Running::of(&session.host);
     let tree = Tree::now(&session.host.root, &session.host.scope)?;
-    let all = session.host.backend.describe_all(&Present(&tree), &running.cards())?;
+    let all = session
+        .host
+        .backend
+        .describe_all(&Present(&tree), &running.cards())?;
     let active = running.active();
-    let views = all.iter().map(|described| view(described, &running, &active));
+    let views = all
+        .iter()
+        .map(|described| view(described, &running, &active));
     let interfaces = views.filter(|view| which.has(view.active)).collect();
     output.json(&Interfaces { interfaces });
     Ok(())

@@ -43,7 +43,8 @@ pub(super) fn document(path: &Path) -> Result<Source> {
 pub(super) fn is_guarded(session: &Session) -> Result<bool> {
     match Snapshot::of_open_change(&session.host)? {
         Some(snapshot) if snapshot.is_rolling_back() => {
-            let message = "a rollback of the open change was cut short and has restored some of the files";
+            let message =
+                "a rollback of the open change was cut short and has restored some of the files";
             Err(Error::state(message).hint("'ncf change-rollback' ends it; then try again"))
         }
         open => Ok(open.is_some()),

@@ -22,7 +22,10 @@ pub struct Bond {
 impl Bond {
     /// The port that is used as long as it works: the first, in the one mode that has such a port.
     pub fn primary(&self) -> Option<&InterfaceName> {
-        let first = self.ports.first().filter(|_| self.mode == Some(Mode::ActiveBackup));
+        let first = self
+            .ports
+            .first()
+            .filter(|_| self.mode == Some(Mode::ActiveBackup));
         first.map(|port| &port.name)
     }
 }

@@ -100,7 +100,18 @@ mod tests {
         ] {
             assert_eq!(Delay::parse(text).unwrap().to_string(), shown, "{text}");
         }
-        for bad in ["", ".5", "1.", "-1", "30.01", "31", "0.001", "1e1", "4294967296", "x"] {
+        for bad in [
+            "",
+            ".5",
+            "1.",
+            "-1",
+            "30.01",
+            "31",
+            "0.001",
+            "1e1",
+            "4294967296",
+            "x",
+        ] {
             assert!(Delay::parse(bad).is_err(), "{bad:?} was accepted");
         }
     }

@@ -122,7 +122,10 @@ impl Backend for NetworkScripts {
 
     fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>> {
         let inventory = Inventory::read(files, cards)?;
-        Ok(inventory.top_level().map(|(name, _)| name.clone()).collect())
+        Ok(inventory
+            .top_level()
+            .map(|(name, _)| name.clone())
+            .collect())
     }
 
     fn describe(

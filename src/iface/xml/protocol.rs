@@ -41,7 +41,10 @@ fn peer_dns(dhcp: Element<'_>, addressing: &mut Addressing) -> Result<()> {
     if let (Some(given), Some(other)) = (given, addressing.peer_dns)
         && given != other
     {
-        return Err(dhcp.wrong("peerdns", "both protocols share it, and the other says otherwise"));
+        return Err(dhcp.wrong(
+            "peerdns",
+            "both protocols share it, and the other says otherwise",
+        ));
     }
     addressing.peer_dns = addressing.peer_dns.or(given);
     Ok(())
@@ -60,7 +63,11 @@ fn ipv4(element: Element<'_>) -> Result<Ipv4> {
             address: ip.parsed_required("address", ipv4_address)?,
             prefix: ip.parsed("prefix", |text| Family::V4.prefix(text))?,
         };
-        if ipv4.addresses.iter().any(|it| it.address == address.address) {
+        if ipv4
+            .addresses
+            .iter()
+            .any(|it| it.address == address.address)
+        {
             return Err(ip.wrong("address", "each address is allowed once"));
         }
         ipv4.addresses.push(address);
@@ -92,7 +99,11 @@ fn ipv6(element: Element<'_>) -> Result<Ipv6> {
             address: ip.parsed_required("address", ipv6_address)?,
             prefix: ip.parsed("prefix", |text| Family::V6.prefix(text))?,
         };
-        if ipv6.addresses.iter().any(|it| it.address == address.address) {
+        if ipv6
+            .addresses
+            .iter()
+            .any(|it| it.address == address.address)
+        {
             return Err(ip.wrong("address", "each address is allowed once"));
         }
         ipv6.addresses.push(address);

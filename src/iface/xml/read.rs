@@ -189,7 +189,10 @@ fn vlan(element: Element<'_>) -> Result<(InterfaceName, Vlan)> {
         None => vlan.usual_name().map_err(|bad| inner.error(bad))?,
     };
     if name == vlan.lower {
-        return Err(element.wrong("name", "a name other than that of the device below it is allowed"));
+        return Err(element.wrong(
+            "name",
+            "a name other than that of the device below it is allowed",
+        ));
     }
     Ok((name, vlan))
 }
@@ -311,7 +314,9 @@ fn each_once(element: Element<'_>, seen: &mut Vec<InterfaceName>) -> Result<()> 
             None => vlan(port)?.0,
         };
         if seen.contains(&name) {
-            return Err(port.error(format!("{name} is named twice: an interface is in one place")));
+            return Err(port.error(format!(
+                "{name} is named twice: an interface is in one place"
+            )));
         }
         seen.push(name);
         each_once(port, seen)?;

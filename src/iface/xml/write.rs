@@ -96,7 +96,9 @@ fn bond_options(bond: &Bond) -> Tree {
 fn addressing(addressing: &Addressing) -> Vec<Tree> {
     // It is one setting; it is said once, where the first client is.
     let on_ipv4 = addressing.ipv4.as_ref().is_some_and(|ipv4| ipv4.dhcp);
-    let dns = addressing.peer_dns.map(|dns| if dns { "yes" } else { "no" });
+    let dns = addressing
+        .peer_dns
+        .map(|dns| if dns { "yes" } else { "no" });
     let ipv4 = addressing.ipv4.iter().map(|it| ipv4(it, dns));
     let ipv6 = addressing.ipv6.iter();
     let ipv6 = ipv6.map(|it| ipv6_protocol(it, dns.filter(|_| !on_ipv4)));
@@ -162,7 +164,11 @@ pub fn live(live: &Live) -> Tree {
         let addresses = addresses.map(|net| address(net.addr(), Some(net.prefix_len())));
         let addresses: Vec<_> = addresses.collect();
         if !addresses.is_empty() {
-            tree.push(Tree::new("protocol").with("family", family).and_all(addresses));
+            tree.push(
+                Tree::new("protocol")
+                    .with("family", family)
+                    .and_all(addresses),
+            );
         }
     }
     match &live.kind {

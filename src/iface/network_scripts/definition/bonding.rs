@@ -56,7 +56,8 @@ impl Options {
     }
 
     pub(super) fn mode(&self) -> Option<Mode> {
-        self.get("mode").and_then(|text| numbered(text, &Mode::WORDS))
+        self.get("mode")
+            .and_then(|text| numbered(text, &Mode::WORDS))
     }
 
     pub(super) fn primary(&self) -> Option<InterfaceName> {

@@ -7,10 +7,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
+use super::super::naming::file_name;
 use super::draft::Draft;
 use super::fill::{self, Before, fill};
 use super::inventory::{Entry, Inventory};
-use super::super::naming::file_name;
 use super::present::{describe, type_of};
 use super::sheet::{Sheet, SheetKind, sheets};
 use crate::error::Context;
@@ -20,7 +20,11 @@ use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
 /// The changes that make `files` say what `wanted` says.
-pub(in crate::iface::network_scripts) fn define(wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+pub(in crate::iface::network_scripts) fn define(
+    wanted: &Interface,
+    files: &dyn Files,
+    cards: &[Card],
+) -> Result<Edits> {
     let inventory = Inventory::read(files, cards)?;
     if let Some(entry) = inventory.find(&wanted.name)
         && entry.upper.is_some()
@@ -101,9 +105,8 @@ impl Plan<'_> {
     }
 
     fn has_same_ports(&self, name: &InterfaceName, entry: &Entry, wanted: &Bond) -> bool {
-        let names = |bond: &Bond| -> Vec<_> {
-            bond.ports.iter().map(|port| port.name.clone()).collect()
-        };
+        let names =
+            |bond: &Bond| -> Vec<_> { bond.ports.iter().map(|port| port.name.clone()).collect() };
         match describe(name, entry, self.inventory).interface.kind {
             Kind::Bond(bond) => names(&bond) == names(wanted),
             _ => false,
@@ -113,15 +116,23 @@ impl Plan<'_> {
     /// A file for an interface that has none.
     fn new_file(&self, name: &InterfaceName) -> Result<Draft> {
         let file = file_name("ifcfg-", name.as_str());
-        let taken = self.inventory.entries.iter().find(|entry| entry.file_name() == file);
+        let taken = self
+            .inventory
+            .entries
+            .iter()
+            .find(|entry| entry.file_name() == file);
         if let Some(entry) = taken {
             let path = &entry.config.path;
-            let other = entry.interface.as_ref().map_or("something else", |it| it.as_str());
+            let other = entry
+                .interface
+                .as_ref()
+                .map_or("something else", |it| it.as_str());
             let message = format!("{path} would be the file of {name}, but is for {other}");
             return Err(Error::failed(message).hint("give that file another name first"));
         }
         Draft::new(file).ok_or_else(|| {
-            let message = format!("{name} cannot be defined: a file of this name counts as a backup");
+            let message =
+                format!("{name} cannot be defined: a file of this name counts as a backup");
             Error::failed(message)
         })
     }
@@ -129,7 +140,9 @@ impl Plan<'_> {
     /// Takes those out that are ports of the interface now and are no longer to be.
     fn release(&mut self, sheets: &[Sheet<'_>]) -> Result<()> {
         let stays = |entry: &Entry| {
-            let mut ports = sheets.iter().filter_map(|sheet| Some((sheet.name, sheet.upper?)));
+            let mut ports = sheets
+                .iter()
+                .filter_map(|sheet| Some((sheet.name, sheet.upper?)));
             ports.any(|(name, _)| entry.interface.as_ref() == Some(name))
         };
         for sheet in sheets {
@@ -138,7 +151,9 @@ impl Plan<'_> {
                     let mut draft = Draft::of(entry.file_name(), &entry.config);
                     fill::leave_upper(&mut draft)?;
                     self.drafts.push(draft);
-                    self.edits.notes.push(format!("{name} is no longer part of {}", sheet.name));
+                    self.edits
+                        .notes
+                        .push(format!("{name} is no longer part of {}", sheet.name));
                 }
             }
         }
@@ -150,7 +165,9 @@ impl Plan<'_> {
         let drafts = self.drafts.iter();
         let planned = Planned {
             files,
-            changed: drafts.map(|draft| (draft.name().clone(), draft.bytes())).collect(),
+            changed: drafts
+                .map(|draft| (draft.name().clone(), draft.bytes()))
+                .collect(),
             names: RefCell::default(),
         };
         let inventory = Inventory::read(&planned, cards)?;

@@ -58,7 +58,8 @@ impl Draft {
         self.must_be_plain(key)?;
         let failed = || format!("cannot change {}", self.config.path);
         let mut file = self.config.file.clone();
-        file.set(key, value.to_string().as_bytes()).context(failed)?;
+        file.set(key, value.to_string().as_bytes())
+            .context(failed)?;
         self.config.file = file;
         Ok(())
     }

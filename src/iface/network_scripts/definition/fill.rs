@@ -90,7 +90,11 @@ fn leave_type(draft: &mut Draft, was: Type, is: Type) -> Result<()> {
         Type::Ethernet => {
             draft.unset("HWADDR")?;
             let kind = draft.reading().text("TYPE").unwrap_or_default();
-            if kind.eq_ignore_ascii_case("Ethernet") { draft.unset("TYPE") } else { Ok(()) }
+            if kind.eq_ignore_ascii_case("Ethernet") {
+                draft.unset("TYPE")
+            } else {
+                Ok(())
+            }
         }
     }
 }
@@ -373,7 +377,9 @@ fn fill_slot(draft: &mut Draft, end: &str, address: Ip4) -> Result<()> {
         }
         Some(prefix) => {
             let net = ipnet::Ipv4Net::new(address.address, prefix);
-            let mask = net.map_err(|error| Error::failed(error.to_string()))?.netmask();
+            let mask = net
+                .map_err(|error| Error::failed(error.to_string()))?
+                .netmask();
             draft.set(&key("NETMASK"), mask)
         }
     }
@@ -414,10 +420,18 @@ fn fill_ipv6(draft: &mut Draft, ipv6: &Ipv6, dhcpv6c: bool) -> Result<()> {
 fn fill_dhcp6(draft: &mut Draft, dhcp: bool, dhcpv6c: bool) -> Result<()> {
     if draft.has("DHCPV6C") {
         put_yes(draft, "DHCPV6C", dhcp)?;
-        return if draft.has("DHCPV6") { put_yes(draft, "DHCPV6", dhcp) } else { Ok(()) };
+        return if draft.has("DHCPV6") {
+            put_yes(draft, "DHCPV6", dhcp)
+        } else {
+            Ok(())
+        };
     }
     if draft.is_new() || draft.reading().dhcp6() != dhcp {
         put_yes(draft, "DHCPV6", dhcp)?;
     }
-    if dhcp && dhcpv6c { put_yes(draft, "DHCPV6C", true) } else { Ok(()) }
+    if dhcp && dhcpv6c {
+        put_yes(draft, "DHCPV6C", true)
+    } else {
+        Ok(())
+    }
 }

@@ -47,7 +47,10 @@ pub(in crate::iface::network_scripts) struct Inventory {
 impl Inventory {
     /// Reads all files. `cards` are the network cards that the host has: a file with `HWADDR` and no `DEVICE` is for
     /// the card with that address.
-    pub(in crate::iface::network_scripts) fn read(files: &dyn Files, cards: &[Card]) -> Result<Self> {
+    pub(in crate::iface::network_scripts) fn read(
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Self> {
         let cards: BTreeMap<_, _> = cards.iter().map(|card| (card.mac, &card.name)).collect();
         let configs = config::all(files)?;
         let entries = configs.into_iter().map(|config| Entry::of(config, &cards));
@@ -72,20 +75,28 @@ impl Inventory {
         }
     }
 
-    fn at<'a>(&'a self, indices: Option<&'a Vec<usize>>) -> impl DoubleEndedIterator<Item = &'a Entry> {
+    fn at<'a>(
+        &'a self,
+        indices: Option<&'a Vec<usize>>,
+    ) -> impl DoubleEndedIterator<Item = &'a Entry> {
         let indices = indices.into_iter().flatten();
         indices.filter_map(|at| self.entries.get(*at))
     }
 
     /// All files for `name`.
-    pub(in crate::iface::network_scripts) fn all_of(&self, name: &InterfaceName) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(in crate::iface::network_scripts) fn all_of(
+        &self,
+        name: &InterfaceName,
+    ) -> impl DoubleEndedIterator<Item = &Entry> {
         self.at(self.by_interface.get(name))
     }
 
     /// The file that counts for `name`: the one of its name, else by the card's address, else the last with its
     /// `DEVICE`, as `need_config` of `network-functions` and netcf have it.
     pub(in crate::iface::network_scripts) fn find(&self, name: &InterfaceName) -> Option<&Entry> {
-        let named = self.all_of(name).find(|entry| entry.config.part == *name.as_str());
+        let named = self
+            .all_of(name)
+            .find(|entry| entry.config.part == *name.as_str());
         named
             .or_else(|| self.all_of(name).rev().find(|entry| entry.by_address))
             .or_else(|| self.all_of(name).next_back())
@@ -93,7 +104,10 @@ impl Inventory {
 
     /// The interfaces that are ports of `name`, each once, in the order of their names' bytes, with the files that
     /// count for them.
-    pub(in crate::iface::network_scripts) fn ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
+    pub(in crate::iface::network_scripts) fn ports(
+        &self,
+        name: &InterfaceName,
+    ) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = BTreeMap::new();
         for entry in self.at(self.by_upper.get(name)) {
             if let Some(port) = entry.interface.as_ref().filter(|port| *port != name)
@@ -107,21 +121,29 @@ impl Inventory {
     }
 
     /// The ports of `name` by `MASTER`.
-    pub(in crate::iface::network_scripts) fn bond_ports(&self, name: &InterfaceName) -> BTreeMap<InterfaceName, &Entry> {
+    pub(in crate::iface::network_scripts) fn bond_ports(
+        &self,
+        name: &InterfaceName,
+    ) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = self.ports(name);
         ports.retain(|_, entry| entry.is_port_by("MASTER"));
         ports
     }
 
     /// The interfaces that are no ports, in the order of their names' bytes, each with the file that counts.
-    pub(in crate::iface::network_scripts) fn top_level(&self) -> impl Iterator<Item = (&InterfaceName, &Entry)> {
+    pub(in crate::iface::network_scripts) fn top_level(
+        &self,
+    ) -> impl Iterator<Item = (&InterfaceName, &Entry)> {
         let all = self.by_interface.keys();
         let found = all.filter_map(|name| self.find(name).map(|entry| (name, entry)));
         found.filter(|(_, entry)| entry.upper.is_none())
     }
 
     /// The file of the interface `name`, which must be there and no port.
-    pub(in crate::iface::network_scripts) fn must_find(&self, name: &InterfaceName) -> Result<&Entry> {
+    pub(in crate::iface::network_scripts) fn must_find(
+        &self,
+        name: &InterfaceName,
+    ) -> Result<&Entry> {
         let Some(entry) = self.find(name) else {
             return Err(Error::failed(format!(
                 "no file in {} configures the interface {name}",
@@ -145,7 +167,10 @@ impl Inventory {
 
 impl Entry {
     fn of(config: Config, cards: &BTreeMap<MacAddress, &InterfaceName>) -> Self {
-        let has_device = config.file.get("DEVICE").is_some_and(|value| value.bytes() != Some(b""));
+        let has_device = config
+            .file
+            .get("DEVICE")
+            .is_some_and(|value| value.bytes() != Some(b""));
         let card = config.file.get("HWADDR").filter(|_| !has_device);
         let card = card.and_then(|value| value.text()?.parse::<MacAddress>().ok());
         let card = card.and_then(|mac| cards.get(&mac));
@@ -184,7 +209,11 @@ impl Entry {
     }
 
     /// Whether it is a port of `upper` by `key`.
-    pub(in crate::iface::network_scripts) fn is_port_of(&self, key: &str, upper: &InterfaceName) -> bool {
+    pub(in crate::iface::network_scripts) fn is_port_of(
+        &self,
+        key: &str,
+        upper: &InterfaceName,
+    ) -> bool {
         self.is_port_by(key) && self.upper.as_ref().and_then(|it| it.name.as_ref()) == Some(upper)
     }
 

@@ -11,7 +11,11 @@ use crate::iface::model::{
 use crate::sys::name::InterfaceName;
 
 /// What the files say of the interface `name`, whose file is `entry`.
-pub(in crate::iface::network_scripts) fn describe(name: &InterfaceName, entry: &Entry, inventory: &Inventory) -> Described {
+pub(in crate::iface::network_scripts) fn describe(
+    name: &InterfaceName,
+    entry: &Entry,
+    inventory: &Inventory,
+) -> Described {
     let mut all = Vec::new();
     let reading = entry.reading();
     note_odd(name, entry, inventory, &mut all);
@@ -40,11 +44,7 @@ pub(super) enum Type {
 }
 
 /// The type of `name`. A bond is what others name as their `MASTER`: without ports there is none.
-pub(super) fn type_of(
-    name: &InterfaceName,
-    reading: &Reading<'_>,
-    inventory: &Inventory,
-) -> Type {
+pub(super) fn type_of(name: &InterfaceName, reading: &Reading<'_>, inventory: &Inventory) -> Type {
     if reading.text("TYPE").as_deref() == Some("Bridge") {
         Type::Bridge
     } else if !inventory.bond_ports(name).is_empty() {
@@ -125,7 +125,10 @@ fn bond(
         }
     }
     let mode = options.mode();
-    if let Some(primary) = options.primary().filter(|_| mode == Some(Mode::ActiveBackup)) {
+    if let Some(primary) = options
+        .primary()
+        .filter(|_| mode == Some(Mode::ActiveBackup))
+    {
         // The rest keeps its order.
         ports.sort_by_key(|port| port.name != primary);
     }
@@ -148,12 +151,7 @@ fn is_shown(name: &InterfaceName, entry: &Entry, warnings: &mut Vec<Error>) -> b
 }
 
 /// Notes shell code, and other files for the same interface.
-fn note_odd(
-    name: &InterfaceName,
-    entry: &Entry,
-    inventory: &Inventory,
-    warnings: &mut Vec<Error>,
-) {
+fn note_odd(name: &InterfaceName, entry: &Entry, inventory: &Inventory, warnings: &mut Vec<Error>) {
     note_code(entry, warnings);
     let path = &entry.config.path;
     for other in inventory.all_of(name) {

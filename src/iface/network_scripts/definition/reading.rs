@@ -39,7 +39,10 @@ impl<'a> Reading<'a> {
 
     fn warn(&self, warning: Error) {
         let mut warnings = self.warnings.borrow_mut();
-        if !warnings.iter().any(|it| it.to_string() == warning.to_string()) {
+        if !warnings
+            .iter()
+            .any(|it| it.to_string() == warning.to_string())
+        {
             warnings.push(warning);
         }
     }
@@ -55,7 +58,9 @@ impl<'a> Reading<'a> {
             Content::Static(_) => "only UTF-8 is understood here",
         };
         let place = self.config.place(key);
-        self.warn(Error::failed(format!("{place}: {key}: {what}; it is left out")));
+        self.warn(Error::failed(format!(
+            "{place}: {key}: {what}; it is left out"
+        )));
         None
     }
 
@@ -123,7 +128,9 @@ impl<'a> Reading<'a> {
             VlanName::Dotted(lower, id) => interface_name(lower).ok().zip(tag(id).ok()),
             VlanName::Numbered(id) => self.physdev().zip(tag(id).ok()),
             VlanName::Other => {
-                let id = self.parsed("VID", tag).or_else(|| self.parsed("VLAN_ID", tag));
+                let id = self
+                    .parsed("VID", tag)
+                    .or_else(|| self.parsed("VLAN_ID", tag));
                 self.physdev().zip(id)
             }
         };
@@ -166,7 +173,11 @@ impl<'a> Reading<'a> {
             addresses.extend(address.filter(|new| !addresses.iter().any(|it| known(it, new))));
         }
         let dhcp = self.dhcp4();
-        let gateway = if addresses.is_empty() { None } else { self.gateway4() };
+        let gateway = if addresses.is_empty() {
+            None
+        } else {
+            self.gateway4()
+        };
         (dhcp || !addresses.is_empty()).then_some(Ipv4 {
             dhcp,
             addresses,
@@ -181,9 +192,11 @@ impl<'a> Reading<'a> {
         for at in std::iter::once(None).chain((0..=LAST).map(Some)) {
             let end = at.map_or_else(String::new, |at| at.to_string());
             let key = format!("IPADDR{end}");
-            let is_set = self.config.file.get(&key).is_some_and(|value| {
-                value.bytes().is_none_or(|bytes| !bytes.is_empty())
-            });
+            let is_set = self
+                .config
+                .file
+                .get(&key)
+                .is_some_and(|value| value.bytes().is_none_or(|bytes| !bytes.is_empty()));
             if is_set {
                 let address = self.parsed(&key, ipv4_address);
                 let prefix = self.prefix(&end);
@@ -213,9 +226,8 @@ impl<'a> Reading<'a> {
             addresses: self.addresses6(),
             gateway: self.gateway6(),
         };
-        let asked = || {
-            self.yes("IPV6_AUTOCONF") == Some(true) || ipv6.dhcp || !ipv6.addresses.is_empty()
-        };
+        let asked =
+            || self.yes("IPV6_AUTOCONF") == Some(true) || ipv6.dhcp || !ipv6.addresses.is_empty();
         match self.yes("IPV6INIT") {
             Some(init) => init.then_some(ipv6),
             None => asked().then_some(ipv6),

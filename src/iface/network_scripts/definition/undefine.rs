@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::config;
-use super::inventory::{Entry, Inventory};
 use super::super::naming::FileName;
+use super::inventory::{Entry, Inventory};
 use super::present::{Type, type_of};
 use crate::iface::backend::{Card, Edits, FileEdit, Files};
 use crate::sys::name::InterfaceName;
@@ -45,7 +45,10 @@ pub(in crate::iface::network_scripts) fn undefine(
         let Some(known) = FileName::of(&file) else {
             continue;
         };
-        let entry = inventory.entries.iter().find(|entry| entry.file_name() == file);
+        let entry = inventory
+            .entries
+            .iter()
+            .find(|entry| entry.file_name() == file);
         let belongs = match entry {
             Some(entry) if !entry.is_range => goes(&entry),
             _ => parts.contains(known.part) || is_range(known, &removed),
@@ -59,7 +62,9 @@ pub(in crate::iface::network_scripts) fn undefine(
         }
     }
     // Routes and rules first, the interface's own file last: as long as that is there, it is defined.
-    edits.files.sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
+    edits
+        .files
+        .sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
     Ok(edits)
 }
 
@@ -104,7 +109,9 @@ fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> 
         let Some(vlan) = entry.reading().vlan(upper) else {
             continue;
         };
-        let lower = inventory.find(&vlan.lower).filter(|_| removed.contains(&vlan.lower));
+        let lower = inventory
+            .find(&vlan.lower)
+            .filter(|_| removed.contains(&vlan.lower));
         let made = lower.is_some_and(|lower| {
             type_of(&vlan.lower, &lower.reading(), inventory) != Type::Ethernet
         });
