@@ -11,11 +11,11 @@ use super::super::naming::file_name;
 use super::draft::Draft;
 use super::fill::{self, Before, fill};
 use super::inventory::{Entry, Inventory};
-use super::present::{describe, type_of};
+use super::present::{Type, describe, type_of};
 use super::sheet::{Sheet, SheetKind, sheets};
 use crate::error::Context;
 use crate::iface::backend::{Card, Edits, Files};
-use crate::iface::model::{Bond, Interface, Kind, PortKind};
+use crate::iface::model::{Bond, Interface, Kind, PortKind, interface_name};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 
@@ -97,8 +97,13 @@ impl Plan<'_> {
             SheetKind::Bond(bond) => Some(bond),
             _ => None,
         };
+        let kind = type_of(sheet.name, &entry.reading(), self.inventory);
         Before {
-            kind: type_of(sheet.name, &entry.reading(), self.inventory),
+            // As it is shown: there are no bridges in bridges, and only cards in bonds.
+            kind: match (kind, sheet.upper.filter(|upper| stays(*upper))) {
+                (_, Some(("MASTER", _))) | (Type::Bridge, Some(_)) => Type::Ethernet,
+                (kind, _) => kind,
+            },
             inherited: inherited.map(|present| (present.start, present.mtu)),
             same_ports: bond.is_some_and(|bond| self.has_same_ports(sheet.name, entry, bond)),
         }
@@ -147,7 +152,7 @@ impl Plan<'_> {
         };
         for sheet in sheets {
             for (name, entry) in self.inventory.ports(sheet.name) {
-                if !stays(entry) {
+                if !stays(entry) && self.was_shown(&name, entry, sheet) {
                     let mut draft = Draft::of(entry.file_name(), &entry.config);
                     fill::leave_upper(&mut draft)?;
                     self.drafts.push(draft);
@@ -158,6 +163,19 @@ impl Plan<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the port `name` is one in the sense of the schema: of a bridge by `BRIDGE`, of a bond by `MASTER`.
+    /// What was not shown is not missed in a definition.
+    fn was_shown(&self, name: &InterfaceName, entry: &Entry, sheet: &Sheet<'_>) -> bool {
+        let present = self.inventory.find(sheet.name);
+        let present = present.map(|it| type_of(sheet.name, &it.reading(), self.inventory));
+        let is_port_of = |kind: Type| {
+            (kind == Type::Bridge && entry.is_port_by("BRIDGE"))
+                || (kind == Type::Bond && entry.is_port_by("MASTER"))
+        };
+        let kinds = present.into_iter().chain([sheet.kind.kind()]);
+        kinds.into_iter().any(is_port_of) && interface_name(name.as_str()).is_ok()
     }
 
     /// Reads what was planned, and compares.

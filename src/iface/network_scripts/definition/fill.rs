@@ -221,15 +221,16 @@ fn fill_upper(draft: &mut Draft, upper: Option<(&str, &InterfaceName)>) -> Resul
     let Some((key, name)) = upper else {
         return Ok(());
     };
-    let same = draft.reading().text(key).as_deref() == Some(name.as_str());
-    if !same {
-        leave_upper(draft)?;
-        draft.set(key, name)?;
+    let is_there = draft.reading().text(key).as_deref() == Some(name.as_str());
+    // Where both are set, BRIDGE counts.
+    let counts = key == "BRIDGE" || draft.reading().text("BRIDGE").is_none();
+    if is_there && counts {
+        return Ok(());
     }
-    // It would count before the other.
+    leave_upper(draft)?;
+    draft.set(key, name)?;
     if key == "MASTER" {
-        draft.unset_all(&["BRIDGE", "BRIDGE_UUID"])?;
-        put_yes(draft, "SLAVE", true)?;
+        draft.set("SLAVE", "yes")?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use super::super::config::{self, Config};
 use super::reading::Reading;
 use crate::iface::backend::{Card, Files};
+use crate::iface::model::interface_name;
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::{Error, Result};
 
@@ -120,13 +121,15 @@ impl Inventory {
         ports
     }
 
-    /// The ports of `name` by `MASTER`.
+    /// The ports of `name` by `MASTER` whose names the schema knows: without one it is no bond.
     pub(in crate::iface::network_scripts) fn bond_ports(
         &self,
         name: &InterfaceName,
     ) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = self.ports(name);
-        ports.retain(|_, entry| entry.is_port_by("MASTER"));
+        ports.retain(|name, entry| {
+            entry.is_port_by("MASTER") && interface_name(name.as_str()).is_ok()
+        });
         ports
     }
 

@@ -45,7 +45,9 @@ pub(super) enum Type {
 
 /// The type of `name`. A bond is what others name as their `MASTER`: without ports there is none.
 pub(super) fn type_of(name: &InterfaceName, reading: &Reading<'_>, inventory: &Inventory) -> Type {
-    if reading.text("TYPE").as_deref() == Some("Bridge") {
+    if name.is_alias() {
+        Type::Ethernet
+    } else if reading.text("TYPE").as_deref() == Some("Bridge") {
         Type::Bridge
     } else if !inventory.bond_ports(name).is_empty() {
         Type::Bond
