@@ -19,6 +19,9 @@ INSTALL ?= install
 # Chosen inputs are the same on every run; "make test PROPTEST_RNG_SEED=N" tries others.
 export PROPTEST_RNG_SEED ?= 20261123
 
+# How long each reader is fuzzed.
+FUZZ_SECONDS ?= 60
+
 target := $(or $(CARGO_TARGET_DIR),target)
 assets := $(target)/assets
 
@@ -26,7 +29,7 @@ assets := $(target)/assets
 scripts = $(shell git grep -lIE '^\#!.*[/ ](ba|da)?sh( |$$)' -- . ':!*.md' ':!tests/*/*' 2>/dev/null)
 scripts += $(wildcard tests/vm/* tests/vm/cases/* tests/vm/tree/usr/lib/ncf-vm/*)
 
-.PHONY: help build assets demo test vm check bench install uninstall clean
+.PHONY: help build assets demo test vm check fuzz bench install uninstall clean
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -62,6 +65,15 @@ check: ## formatting, lints, shell scripts
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	shellcheck $(filter-out tests/vm/tree tests/vm/cases,$(scripts))
 	@echo "make check: nothing found"
+
+fuzz: ## look for inputs that break the readers of files, FUZZ_SECONDS=60 each; needs cargo-fuzz
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "make fuzz: needs cargo-fuzz: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@set -e; for reader in $$(cd fuzz && cargo fuzz list); do \
+		echo "== $$reader"; \
+		(cd fuzz && cargo fuzz run --sanitizer none $$reader -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=512); \
+	done
 
 bench: ## measure
 	$(CARGO) bench --locked

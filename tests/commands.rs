@@ -98,6 +98,27 @@ fn a_configuration_directory_that_is_a_link_stays_one() {
 }
 
 #[test]
+fn definitions_in_the_state_directory_are_part_of_a_change() {
+    let host = host();
+    let (networks, qos) = (host.state().join("networks"), host.state().join("qos"));
+    fs::create_dir_all(&networks).unwrap();
+    let only_owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(host.state(), only_owner).unwrap();
+    fs::write(networks.join("a.xml"), "<network/>\n").unwrap();
+    host.done(&["change-begin"]);
+    fs::write(networks.join("a.xml"), "<other/>\n").unwrap();
+    fs::write(networks.join("b.xml"), "<network/>\n").unwrap();
+    fs::create_dir(&qos).unwrap();
+    fs::write(qos.join("eth0.json"), "{}\n").unwrap();
+    host.done(&["change-rollback"]);
+    let a = fs::read_to_string(networks.join("a.xml")).unwrap();
+    assert_eq!(a, "<network/>\n");
+    assert!(!networks.join("b.xml").exists());
+    assert!(!qos.exists());
+    assert!(!host.is_open());
+}
+
+#[test]
 fn the_file_about_all_interfaces_and_included_ones_are_covered() {
     let host = host();
     for (name, content) in [("etc/sysconfig/network", "A=1\n"), ("etc/hosts", "hosts\n")] {

@@ -1,6 +1,6 @@
 //! From what was typed to the host that it means.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Applier as Choice, Globals};
 use crate::apply::Applier;
@@ -51,6 +51,10 @@ impl Session {
         scope
             .files
             .extend(conf.include.iter().map(|include| include.path().to_owned()));
+        // A state directory outside the root is no part of the system whose changes are undone.
+        let covered = state.covered();
+        let covered = covered.iter().filter_map(|dir| root.inside(dir));
+        scope.files.extend(covered);
         let who = Who::present();
         let keep = conf.history.keep;
         let host = Host {
@@ -105,7 +109,7 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
 /// Where state is kept: as typed, or in the root, its links followed as far as there is something.
 fn state_dir(globals: &Globals, root: &Root) -> Result<PathBuf> {
     if let Some(path) = &globals.state_dir {
-        return std::path::absolute(path)
+        return typed_state_dir(path)
             .context(|| format!("cannot use the state directory {}", path.display()));
     }
     let inside = Path::new(STATE_DIR);
@@ -113,4 +117,16 @@ fn state_dir(globals: &Globals, root: &Root) -> Result<PathBuf> {
         .resolve(inside)
         .or_else(|_| root.resolve_parent(inside));
     Ok(root.host_path(&resolved.unwrap_or_else(|_| inside.to_owned())))
+}
+
+/// The path as typed, made absolute and without `..`: a snapshot has the paths of what is in it.
+fn typed_state_dir(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    if !path.components().any(|it| it == Component::ParentDir) {
+        return Ok(path);
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
+        _ => path.canonicalize(),
+    }
 }

@@ -11,12 +11,16 @@ use super::lexer::Assignment;
 use super::word;
 use crate::{Error, Result};
 
+/// How often a key may be assigned in a file that it is to be removed from: each time takes a pass over the file.
+const MAX_ASSIGNMENTS: usize = 100;
+
 impl File {
     /// Gives `key` the value `value`, where it is assigned last, in that place's quoting style as far
     /// as the value allows; at the end of the file if nothing assigns it.
     ///
     /// A key that has the value already stays as it is written. Fails for a key that no variable can have, for a
-    /// value with a NUL byte, and where the file's end cannot take another line.
+    /// value with a NUL byte, and, with nothing changed, where the file's end cannot take another line or another key would
+    /// then be read otherwise: a backslash at the very end joins what follows to it.
     pub fn set(&mut self, key: &str, value: &[u8]) -> Result<()> {
         if !word::is_name(key.as_bytes()) {
             return Err(Error::usage(format!(
@@ -49,6 +53,8 @@ impl File {
                 "cannot set {key}: the file ends inside a quotation or a command"
             )));
         }
+        self.others_are_as_in(key, &edited)
+            .map_err(|()| read_otherwise("set", key))?;
         *self = edited;
         Ok(())
     }
@@ -60,28 +66,38 @@ impl File {
     /// follows a pipe that leads nowhere for its other end.
     pub fn remove(&mut self, key: &str) -> Result<bool> {
         let mut edited = self.clone();
-        let mut found = false;
+        let assignments = self.assignments(key);
+        let found = !assignments.is_empty();
+        if assignments.len() > MAX_ASSIGNMENTS {
+            return Err(Error::failed(format!(
+                "cannot remove {key}: it is assigned more than {MAX_ASSIGNMENTS} times"
+            )));
+        }
         // From the end, so that the ranges of the ones before stay valid.
-        for (statement, item) in self.assignments(key).into_iter().rev() {
-            found = true;
+        for (statement, item) in assignments.into_iter().rev() {
             let range = edited.range_to_remove(statement, &item);
             edited.bytes.drain(range);
             edited = Self::parse(&edited.bytes);
         }
-        let content = |file: &Self, key: &str| file.get(key).map(|value| value.content);
-        let same =
-            |other: &String| *other == key || content(self, other) == content(&edited, other);
-        if edited.get(key).is_some()
-            || edited.code().len() > self.code().len()
-            || !self.keys().iter().all(same)
-        {
-            let message = format!("cannot remove {key}: what follows it would be read otherwise");
-            return Err(
-                Error::failed(message).hint("the file has shell code beside it; edit it by hand")
-            );
+        if edited.get(key).is_some() {
+            return Err(read_otherwise("remove", key));
         }
+        self.others_are_as_in(key, &edited)
+            .map_err(|()| read_otherwise("remove", key))?;
         *self = edited;
         Ok(found)
+    }
+
+    /// Fails where a key other than `key` has another value in `edited`, or there is more shell code in it.
+    fn others_are_as_in(&self, key: &str, edited: &Self) -> Result<(), ()> {
+        let (mut before, mut after) = (self.contents(), edited.contents());
+        before.remove(key.as_bytes());
+        after.remove(key.as_bytes());
+        let more_code = edited.code().len() > self.code().len();
+        if more_code || before != after {
+            return Err(());
+        }
+        Ok(())
     }
 
     /// All assignments of `key`, each with the index of its statement.
@@ -169,6 +185,11 @@ impl File {
             .rposition(|byte| !matches!(byte, b' ' | b'\t'))?;
         Some(limit + at)
     }
+}
+
+fn read_otherwise(verb: &str, key: &str) -> Error {
+    let message = format!("cannot {verb} {key}: what stands beside it would be read otherwise");
+    Error::failed(message).hint("the file has shell code beside it; edit it by hand")
 }
 
 /// Adds a line `key=value`.
@@ -262,6 +283,14 @@ mod tests {
         ] {
             assert_eq!(set(before, "MTU", "9000"), after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn an_edit_that_would_change_another_key_is_refused() {
+        // The backslash would join the new line to its own.
+        let mut file = File::parse(b"A=1\nA= \\");
+        assert!(file.set("MTU", b"9000").is_err());
+        assert_eq!(file.to_bytes(), b"A=1\nA= \\");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A parsed file: its statements and what a key's value is.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::compound::Tracker;
@@ -109,6 +110,29 @@ impl File {
             }
         }
         value
+    }
+
+    /// What every key that is assigned has at the end of the file; see [`File::get`].
+    pub(super) fn contents(&self) -> BTreeMap<&[u8], Content> {
+        let mut values: BTreeMap<&[u8], Value> = BTreeMap::new();
+        for statement in &self.statements {
+            match &statement.action {
+                Action::Assign { items, .. } => {
+                    for item in items {
+                        let before = values.remove(item.key.as_slice());
+                        values.insert(&item.key, self.assigned(item, before));
+                    }
+                }
+                Action::Unset(names) => {
+                    for name in names {
+                        values.remove(name.as_slice());
+                    }
+                }
+                Action::Code => {}
+            }
+        }
+        let contents = values.into_iter();
+        contents.map(|(key, value)| (key, value.content)).collect()
     }
 
     /// The value after `item`, where it was `before`.

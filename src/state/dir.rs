@@ -38,6 +38,22 @@ impl StateDir {
         self.path.join("archive")
     }
 
+    /// Where the definitions of logical networks are: nothing else is kept here, for a snapshot covers all of it.
+    /// What only makes sense while the host runs belongs elsewhere.
+    pub fn networks(&self) -> PathBuf {
+        self.path.join("networks")
+    }
+
+    /// Where persistent traffic limits are: nothing else, for the same reason.
+    pub fn qos(&self) -> PathBuf {
+        self.path.join("qos")
+    }
+
+    /// The directories that a snapshot covers beside the files of interfaces.
+    pub fn covered(&self) -> [PathBuf; 2] {
+        [self.networks(), self.qos()]
+    }
+
     /// Where the transaction `id` is made before it is opened.
     pub fn beginning(&self, id: &str) -> PathBuf {
         self.path.join(format!(".begin-{id}"))

@@ -48,6 +48,12 @@ impl Root {
         self.path.join(inside.strip_prefix("/").unwrap_or(inside))
     }
 
+    /// Where a path of the running system is inside the root; `None` if it is not in it. Links are not followed.
+    pub fn inside(&self, host: &Path) -> Option<PathBuf> {
+        let below = host.strip_prefix(&self.path).ok()?;
+        Some(Path::new("/").join(below))
+    }
+
     /// Opens what `inside` names, links followed inside the root, as a handle (`O_PATH`).
     fn look_up(&self, inside: &Path) -> io::Result<File> {
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
