@@ -169,7 +169,7 @@ impl Plan<'_> {
     /// What was not shown is not missed in a definition.
     fn was_shown(&self, name: &InterfaceName, entry: &Entry, sheet: &Sheet<'_>) -> bool {
         let present = self.inventory.find(sheet.name);
-        let present = present.map(|it| type_of(sheet.name, &it.reading(), self.inventory));
+        let present = present.map(|it| self.before(sheet, it).kind);
         let is_port_of = |kind: Type| {
             (kind == Type::Bridge && entry.is_port_by("BRIDGE"))
                 || (kind == Type::Bond && entry.is_port_by("MASTER"))
