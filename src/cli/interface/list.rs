@@ -76,11 +76,16 @@ pub(in crate::cli) fn run(args: &Args, session: &Session, output: &Output) -> Do
     if output.json {
         list_json(which, session, output)?;
     } else {
-        for line in lines(which, args.macs, session)? {
-            output.print(line);
-        }
+        print(&lines(which, args.macs, session)?, output);
     }
     Ok(None)
+}
+
+/// Prints lines at once: each alone would be a system call.
+pub(in crate::cli) fn print(lines: &[String], output: &Output) {
+    if !lines.is_empty() {
+        output.print(lines.join("\n"));
+    }
 }
 
 /// The lines that ncftool prints.

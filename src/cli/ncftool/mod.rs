@@ -134,9 +134,10 @@ impl Shell {
             (_, true) => list::Which::Inactive,
             _ => list::Which::Active,
         };
-        for line in list::lines(which, typed.has("macs"), session)? {
-            self.output.print(line);
-        }
+        list::print(
+            &list::lines(which, typed.has("macs"), session)?,
+            &self.output,
+        );
         Ok(())
     }
 

@@ -40,9 +40,9 @@ pub(super) fn fill(
     }
     match sheet.kind {
         SheetKind::Ethernet(ethernet) => {
-            // An address that was there when a card becomes a port tells the card apart still.
-            let joins = sheet.upper.is_some() && before.is_some_and(|it| it.inherited.is_none());
-            if draft.reading().mac() != ethernet.mac && !(joins && ethernet.mac.is_none()) {
+            // Of a port, a definition need not say which card it is, and the file may none the less.
+            let unsaid = sheet.upper.is_some() && ethernet.mac.is_none();
+            if draft.reading().mac() != ethernet.mac && !unsaid {
                 put(draft, "HWADDR", ethernet.mac)?;
             }
         }
