@@ -80,6 +80,7 @@ bench: ## measure
 
 install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
+	ln -sf ncf $(DESTDIR)$(SBINDIR)/ncftool
 	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/ncf-rollback.service \
 		> $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
@@ -112,6 +113,7 @@ uninstall: ## remove what install put there; settings and state stay
 		systemctl disable ncf-rollback || true; \
 	fi
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(DESTDIR)$(SYSTEMDUNITDIR)/ncf-rollback.service
+	if [ "$$(readlink $(DESTDIR)$(SBINDIR)/ncftool)" = ncf ]; then rm -f $(DESTDIR)$(SBINDIR)/ncftool; fi
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(MANDIR)/man5/ncf.conf.5

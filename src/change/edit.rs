@@ -81,16 +81,10 @@ impl<'a> Step<'a> {
         let path = CoveredPath::new(PathBuf::from(&edit.name));
         let shown = tree.scope_dir().join(&edit.name).display().to_string();
         let failed = || format!("cannot write {shown}");
-        let place = match path
-            .map(|path| tree.place(&path))
-            .transpose()
-            .context(failed)?
-        {
-            Some(Some(place)) => place,
-            _ => {
-                let dir = tree.scope_dir().display();
-                return Err(Error::failed(failed()).because(format!("there is no directory {dir}")));
-            }
+        let place = path.map(|path| tree.place(&path)).transpose();
+        let Some(place) = place.context(failed)?.flatten() else {
+            let dir = tree.scope_dir().display();
+            return Err(Error::failed(failed()).because(format!("there is no directory {dir}")));
         };
         let stat = place.stat().context(failed)?;
         let kind = stat.map(|stat| stat.kind);
@@ -147,7 +141,7 @@ impl<'a> Step<'a> {
                 },
             )?,
             None => {
-                nix::sys::stat::fchmod(&file, nix::sys::stat::Mode::from_bits_truncate(NEW_MODE))?
+                nix::sys::stat::fchmod(&file, nix::sys::stat::Mode::from_bits_truncate(NEW_MODE))?;
             }
         }
         Ok(file)

@@ -208,7 +208,7 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Define(args) => define::run(&args, session, output),
         Command::Undefine(args) => undefine::run(&args, session, output),
         Command::Edit(args) => edit::run(&args, session, output),
-        Command::Validate(args) => validate::run(&args, output),
+        Command::Validate(args) => Ok(validate::run(&args, output)),
         Command::IfUp(args) => updown::up(&args, session, output),
         Command::IfDown(args) => updown::down(&args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),

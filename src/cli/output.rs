@@ -107,7 +107,7 @@ impl Output {
     }
 
     /// Prints text without ending the line.
-    pub(super) fn write(&self, text: &str) {
+    pub(super) fn write(text: &str) {
         let mut to = std::io::stdout().lock();
         let _ = write!(to, "{text}").and_then(|()| to.flush());
     }

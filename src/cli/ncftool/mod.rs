@@ -82,7 +82,7 @@ impl Shell {
         let from_terminal = io::stdin().is_terminal();
         let mut done = true;
         loop {
-            self.output.write("ncftool> ");
+            Output::write("ncftool> ");
             let mut line = String::new();
             match io::stdin().lock().read_line(&mut line) {
                 Ok(read) if read > 0 => {}
@@ -122,8 +122,8 @@ impl Shell {
             "dumpxml" => self.dumpxml(&typed, &session),
             "define" => self.define(&typed, &session),
             "undefine" => self.undefine(&typed, &session),
-            "ifup" => self.updown(Verb::Up, &typed, &session),
-            "ifdown" => self.updown(Verb::Down, &typed, &session),
+            "ifup" => Self::updown(Verb::Up, &typed, &session),
+            "ifdown" => Self::updown(Verb::Down, &typed, &session),
             _ => self.change(name, &session),
         }
     }
@@ -158,7 +158,7 @@ impl Shell {
             }
             name
         } else {
-            self.known(text, session)?
+            Self::known(text, session)?
         };
         let (xml, _) = dumpxml::dump(&name, typed.has("live"), backend, &files, &running)?;
         self.output.print(format!("<?xml version=\"1.0\"?>\n{xml}"));
@@ -167,12 +167,9 @@ impl Shell {
 
     fn define(&self, typed: &Typed, session: &Session) -> Ran {
         let path = PathBuf::from(typed.argument());
-        let source = match interface::document(&path) {
-            Ok(source) => source,
-            Err(_) => {
-                Output::complain(format!("Failed to read {}", path.display()));
-                return Err(Failed);
-            }
+        let Ok(source) = interface::document(&path) else {
+            Output::complain(format!("Failed to read {}", path.display()));
+            return Err(Failed);
         };
         let wanted = xml::read(&source)?;
         define::define(&wanted, session)?;
@@ -182,14 +179,14 @@ impl Shell {
     }
 
     fn undefine(&self, typed: &Typed, session: &Session) -> Ran {
-        let name = self.known(typed.argument(), session)?;
+        let name = Self::known(typed.argument(), session)?;
         undefine::undefine(&name, session)?;
         self.output.print(format!("{name} undefined"));
         Ok(())
     }
 
-    fn updown(&self, verb: Verb, typed: &Typed, session: &Session) -> Ran {
-        let name = self.known(typed.argument(), session)?;
+    fn updown(verb: Verb, typed: &Typed, session: &Session) -> Ran {
+        let name = Self::known(typed.argument(), session)?;
         let way = if verb == Verb::Up { "up" } else { "down" };
         let result = updown::run(verb, &name, session, &mut |_| ());
         let failed = || Output::complain(format!("Interface {name} bring-{way} failed!"));
@@ -236,7 +233,7 @@ impl Shell {
     }
 
     /// The interface of that name, if it is configured and no part of another.
-    fn known(&self, text: &str, session: &Session) -> std::result::Result<InterfaceName, Failed> {
+    fn known(text: &str, session: &Session) -> std::result::Result<InterfaceName, Failed> {
         let tree = Tree::now(&session.host.root, &session.host.scope)?;
         let cards = Running::of(&session.host).cards();
         let found: Result<InterfaceName> = interface::name(text).and_then(|name| {
@@ -264,9 +261,7 @@ impl Shell {
             return Err(Failed);
         };
         let options = command.options.iter();
-        let mut synopsis = options
-            .map(|(name, _)| format!(" [--{name}]"))
-            .collect::<String>();
+        let mut synopsis: Vec<_> = options.map(|(name, _)| format!(" [--{name}]")).collect();
         let mut lines: Vec<_> = command
             .options
             .iter()
@@ -278,11 +273,12 @@ impl Shell {
             Argument::Optional(name, about) => Some((format!("<{name}>"), "[", "]", about)),
         };
         if let Some((name, open, close, about)) = argument {
-            synopsis += &format!(" {open}{name}{close}");
+            synopsis.push(format!(" {open}{name}{close}"));
             lines.push(format!("{name:<10} {about}"));
         }
         self.output
             .print(format!("  COMMAND\n    {name} - {}\n", command.about));
+        let synopsis = synopsis.concat();
         self.output
             .print(format!("  SYNOPSIS\n    {name}{synopsis}\n\n  OPTIONS"));
         for line in lines {

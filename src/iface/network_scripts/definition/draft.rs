@@ -1,6 +1,7 @@
 //! A file while it is being changed.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 
 use super::super::config::Config;
 use super::reading::Reading;
@@ -54,7 +55,7 @@ impl Draft {
     /// Gives `key` a value.
     ///
     /// Fails where only a shell can work out the present one, or where there is shell code in the file.
-    pub(super) fn set(&mut self, key: &str, value: impl ToString) -> Result<()> {
+    pub(super) fn set(&mut self, key: &str, value: impl Display) -> Result<()> {
         self.must_be_plain(key)?;
         let failed = || format!("cannot change {}", self.config.path);
         let mut file = self.config.file.clone();

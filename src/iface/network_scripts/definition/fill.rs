@@ -4,6 +4,8 @@
 //! `NETMASK=255.255.255.0`, `STP="yes"` as good as `STP=on`. What agrees is not touched. A file that is not there yet
 //! gets netcf's keys in netcf's order.
 
+use std::fmt::Display;
+
 use super::bonding::Options;
 use super::draft::Draft;
 use super::present::Type;
@@ -69,7 +71,7 @@ pub(super) fn fill(
 }
 
 /// Sets `key`, or takes it out.
-fn put(draft: &mut Draft, key: &str, value: Option<impl ToString>) -> Result<()> {
+fn put(draft: &mut Draft, key: &str, value: Option<impl Display>) -> Result<()> {
     match value {
         Some(value) => draft.set(key, value),
         None => draft.unset(key),

@@ -185,7 +185,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// The IPv4 addresses with the ends of their keys (``, `0`, `1`, …), as far as the scripts read them;
+    /// The IPv4 addresses with the ends of their keys (none, `0`, `1`, …), as far as the scripts read them;
     /// `None` for one that is not understood.
     pub(super) fn slots(&self) -> Vec<(String, Option<Ip4>)> {
         let mut slots = Vec::new();
