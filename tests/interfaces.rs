@@ -1,5 +1,13 @@
 //! The commands for interfaces as a user types them: what they print, what they write, what they refuse.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's name says what it shows, and it fails by panicking"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,6 +1,14 @@
 //! Files in all the forms that the documentation of network-scripts shows: each is read, printed as XML and defined
 //! again as it was printed, which must change no byte.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's name says what it shows, and it fails by panicking"
+)]
+
 mod support;
 
 use std::ffi::{OsStr, OsString};

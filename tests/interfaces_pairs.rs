@@ -1,5 +1,13 @@
 //! netcf's own pairs of interfaces and files, in both directions. They are not part of the project.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's name says what it shows, and it fails by panicking"
+)]
+
 mod support;
 
 use std::ffi::OsString;

@@ -1,5 +1,13 @@
 //! ncf started under the name `ncftool`: its texts and exit statuses, which scripts know.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's name says what it shows, and it fails by panicking"
+)]
+
 mod support;
 
 use std::fs;

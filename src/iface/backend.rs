@@ -37,6 +37,11 @@ pub trait Files {
     /// What the file `name` in the configuration directory holds, or a covered file elsewhere by its absolute
     /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
+
+    /// As [`Files::read`] for each of `names`, in their order.
+    fn read_all(&self, names: &[OsString]) -> Vec<Result<Option<Vec<u8>>>> {
+        names.iter().map(|name| self.read(name)).collect()
+    }
 }
 
 /// For each interface those that must be up before it: its lower devices, the device of an alias.

@@ -54,7 +54,7 @@ pub(super) fn path_of(name: &OsStr) -> String {
 }
 
 /// The names of the `ifcfg` files that are no backups, in the order of their bytes.
-fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
+pub(super) fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
     let mut names = files
         .names()
         .context(|| format!("cannot list {CONFIG_DIR}"))?;

@@ -8,9 +8,11 @@ use std::ffi::OsString;
 
 use super::super::config::{self, Config};
 use super::reading::Reading;
+use crate::error::Context;
 use crate::iface::backend::{Card, Files};
 use crate::iface::model::interface_name;
 use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::parallel;
 use crate::{Error, Result};
 
 /// One file.
@@ -53,9 +55,16 @@ impl Inventory {
         cards: &[Card],
     ) -> Result<Self> {
         let cards: BTreeMap<_, _> = cards.iter().map(|card| (card.mac, &card.name)).collect();
-        let configs = config::all(files)?;
-        let entries = configs.into_iter().map(|config| Entry::of(config, &cards));
-        Ok(Self::index(entries.collect()))
+        let names = config::ifcfg_names(files)?;
+        let mut contents = Vec::new();
+        for (name, read) in names.iter().zip(files.read_all(&names)) {
+            let read = read.context(|| format!("cannot read {}", config::path_of(name)))?;
+            contents.extend(read.map(|bytes| (name, bytes)));
+        }
+        let entries = parallel::map(&contents, |(name, bytes)| {
+            Config::of(name, bytes).map(|config| Entry::of(config, &cards))
+        });
+        Ok(Self::index(entries.into_iter().flatten().collect()))
     }
 
     fn index(entries: Vec<Entry>) -> Self {
