@@ -49,14 +49,16 @@ demo: ## show it at work, in network namespaces of its own
 	$(CARGO) build --locked
 	demo/run
 
-test: ## all tests; root, for those with namespaces
+test: ## all tests; root, for those with namespaces and virtual machines
 	tests/setup test
 	$(CARGO) test --locked --all-targets
 	$(CARGO) test --locked --doc
+	tests/setup vm || [ "$$CI" != true ]
+	tests/vm/run
 	@echo
 	@echo "make test: all tests passed"
 
-vm: ## boot a virtual machine: boot hooks and power cuts; root. Not part of "test" yet
+vm: ## the part of "test" that boots virtual machines: boot hooks and power cuts; root
 	tests/setup vm
 	tests/vm/run
 

@@ -302,7 +302,10 @@ fn every_command_prints_json_on_demand() {
     let host = host();
     assert_eq!(host.json(&["history", "list"]), json!({"archived": []}));
     let begun = host.json(&["change-begin"]);
-    assert_eq!(fields(&begun), ["began", "config_dir", "files", "id"]);
+    assert_eq!(
+        fields(&begun),
+        ["began", "boots", "config_dir", "files", "id"]
+    );
     assert_eq!(begun["files"], 3);
     edit(&host);
     let diff = host.json(&["diff"]);

@@ -58,6 +58,15 @@ fn boot_rollback() {
 }
 
 #[test]
+fn a_boot_that_is_survived() {
+    sweep_over(
+        &["boot-rollback", "--earlier-boot"],
+        begin_for_one_boot_and_edit,
+        recover_boot,
+    );
+}
+
+#[test]
 fn rollback_from_netcf() {
     const COMMAND: [&str; 2] = ["change-rollback", "--adopt-netcf"];
     sweep_over(
@@ -194,6 +203,55 @@ fn begin_and_edit(host: &Host) -> Sides {
         before,
         after: host.picture(),
     }
+}
+
+fn begin_for_one_boot_and_edit(host: &Host) -> Sides {
+    fixture(host);
+    let before = host.picture();
+    host.done(&["change-begin", "--boots", "1"]);
+    edit(host);
+    host.reboot();
+    Sides {
+        before,
+        after: host.picture(),
+    }
+}
+
+/// A boot counts once, however often its hook is stopped and run again; where it cannot be counted, the change is
+/// undone rather than left for good.
+fn recover_boot(host: &Host, sides: &Sides, ran: &Ran, fault: Fault) -> Verdict {
+    const HOOK: [&str; 2] = ["boot-rollback", "--earlier-boot"];
+    truthful_or_survived(host, ran, fault)?;
+    if host.is_open() {
+        let was_undone = ran.status == Some(1);
+        again(host, &HOOK)?;
+        if host.is_open() {
+            require(!was_undone || fault != Fault::Kill, "undone by halves")?;
+            same(host, &sides.after, "survived, and changed")?;
+            again(host, &HOOK)?;
+            require(host.is_open(), "one boot has counted twice")?;
+            host.reboot();
+            again(host, &HOOK)?;
+        }
+    }
+    require(!host.is_open(), "one boot, and the change survived two")?;
+    same(host, &sides.before, "after the last boot")?;
+    again(host, &["history", "ack"])?;
+    closed(host)
+}
+
+/// A success leaves the change open and counted, or closed.
+fn truthful_or_survived(host: &Host, ran: &Ran, fault: Fault) -> Verdict {
+    if ran.status == Some(0) && host.is_open() {
+        let status = host.json(&["status"]);
+        let left = status.get("boots_left").unwrap();
+        return require(left == 0, "a success, and the boot is not counted");
+    }
+    let closed = ran.status == Some(4);
+    require(
+        fault == Fault::Kill || closed != host.is_open(),
+        "it says that it has closed the change, and has not, or the other way round",
+    )
 }
 
 /// The configuration's files, without the time of their directory, of which netcf keeps nothing.

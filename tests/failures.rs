@@ -298,12 +298,12 @@ fn a_newer_format_is_refused_and_not_guessed() {
     let json = fs::read_to_string(&manifest).unwrap();
     fs::write(
         &manifest,
-        json.replacen("\"format\": 1", "\"format\": 2, \"new\": 1", 1),
+        json.replacen("\"format\": 1", "\"format\": 3, \"new\": 1", 1),
     )
     .unwrap();
     for command in ["status", "diff", "change-rollback", "boot-rollback"] {
         host.ncf(&[command])
-            .refused(1, &["manifest.json", "format 2", "newer"]);
+            .refused(1, &["manifest.json", "format 3", "newer"]);
     }
     host.picture().assert_is(&after, "after refusals");
     assert!(host.is_open());

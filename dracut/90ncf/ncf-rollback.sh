@@ -29,7 +29,8 @@ ncf_rollback() {
         info "ncf: the root is mounted read-only: ncf-rollback.service will undo the open change"
         return
     fi
-    if ncf_said=$(ncf --root "$NEWROOT" boot-rollback --earlier-boot 2>&1); then
+    # /run is here already what it will be there: the line for the login outlives the initramfs.
+    if ncf_said=$(ncf --root "$NEWROOT" boot-rollback --earlier-boot --motd-dir /run/motd.d 2>&1); then
         ncf_tell=info
     else
         ncf_tell=warn

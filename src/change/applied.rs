@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, check_format};
+use super::manifest::{FIRST_FORMAT, check_format};
 use crate::error::{Context, Error, Result};
 use crate::state::sync::write_durably;
 use crate::sys::name::InterfaceName;
@@ -32,7 +32,7 @@ pub fn note<'n>(dir: &Path, names: impl Iterator<Item = &'n InterfaceName>) -> R
     interfaces.extend(names.cloned());
     let failed = || format!("cannot note in {} what is applied", dir.display());
     let applied = Applied {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         interfaces,
     };
     let json = serde_json::to_vec(&applied)

@@ -116,9 +116,12 @@ pub(super) fn close_into_archive(host: &Host, transaction: &Path, id: &str) -> R
     Ok(name)
 }
 
-/// Removes the oldest archived changes beyond those that are to be kept.
-pub(super) fn prune(host: &Host) -> Result<()> {
-    for name in names(host)?.iter().skip(host.keep) {
+/// Removes the oldest archived changes beyond those that are to be kept; never `newest`, which a clock that is not
+/// set yet at boot may have named as the oldest of all.
+pub(super) fn prune(host: &Host, newest: &str) -> Result<()> {
+    let names = names(host)?;
+    let others = names.iter().filter(|name| *name != newest);
+    for name in others.skip(host.keep.saturating_sub(1)) {
         let path = host.state.archive().join(name);
         fs_extra::dir::remove(&path).map_err(|error| {
             Error::failed(format!("cannot remove {}", path.display())).because(error)

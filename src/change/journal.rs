@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, check_format};
+use super::manifest::{FIRST_FORMAT, check_format};
 use super::plan::Bounces;
 use crate::apply::schedule::{StepReport, Verb};
 use crate::error::{Context, Error, Result};
@@ -68,7 +68,7 @@ impl Journal {
         let path = dir.join(NAME);
         let failed = || format!("cannot write {}", path.display());
         let plan = Plan {
-            format: FORMAT,
+            format: FIRST_FORMAT,
             boot_id: boot_id.to_owned(),
             down: bounces.down.clone(),
             up: bounces.up.clone(),

@@ -14,6 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::boots::MAX_BOOTS;
 use super::copies::Seal;
 use super::raw::RawEntry;
 use crate::error::{Context, Error, Result};
@@ -23,8 +24,14 @@ use crate::sys::escape::{escape, hex, unescape};
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::node::{Meta, Time};
 
-/// The format that this ncf writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The newest format that this ncf reads. What it writes is in the oldest that can say it: the ncf in an
+/// initramfs may be older than the one that began the change.
+///
+/// 2 has `boots`, without which the change would be undone at the first boot.
+pub const FORMAT: u32 = 2;
+
+/// The format of all that needs no newer one.
+pub const FIRST_FORMAT: u32 = 1;
 
 /// A manifest of more than this many bytes is not one of ours: some 400 bytes a file, and a host
 /// has at most tens of thousands.
@@ -201,7 +208,7 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// See [`Manifest::format_for`].
     pub format: u32,
     /// Eight hexadecimal digits.
     pub id: String,
@@ -209,6 +216,9 @@ pub struct Manifest {
     pub began: jiff::Timestamp,
     /// `/proc/sys/kernel/random/boot_id` then.
     pub boot_id: String,
+    /// How many boots it survives before one undoes it, 0 to [`MAX_BOOTS`](super::boots::MAX_BOOTS).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub boots: u8,
     /// Who began it.
     pub by: Who,
     /// What for, in the operator's words.
@@ -234,7 +244,20 @@ pub struct Manifest {
     pub entries: Vec<Entry>,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
 impl Manifest {
+    /// The format of a manifest of a change that survives that many boots.
+    pub fn format_for(boots: u8) -> u32 {
+        if boots == 0 { FIRST_FORMAT } else { FORMAT }
+    }
+
     /// The entry at `path`.
     pub fn entry(&self, path: &CoveredPath) -> Option<&Entry> {
         find(&self.entries, path)
@@ -256,6 +279,9 @@ impl Manifest {
             let path = manifest.config_dir.display();
             return Err(bad(format!("{path} is no configuration directory")));
         }
+        if manifest.boots > MAX_BOOTS {
+            return Err(bad(format!("{} boots are too many", manifest.boots)));
+        }
         check_scope(&manifest.scope).map_err(bad)?;
         check_sorted(&manifest.entries).map_err(bad)?;
         Ok(manifest)
@@ -266,7 +292,7 @@ impl Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Discarded {
-    /// [`FORMAT`].
+    /// [`FIRST_FORMAT`].
     pub format: u32,
     /// When.
     pub time: jiff::Timestamp,
@@ -377,7 +403,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, format: fn(&T) -> u32) ->
     let (what, value) = match &digest {
         Ok(digest) if digest.get(..64) == Some(hex(&Sha256::digest(&json)).as_bytes()) => {
             match serde_json::from_slice(&json) {
-                Ok(value) if format(&value) == FORMAT => return Ok(value),
+                Ok(value) if (FIRST_FORMAT..=FORMAT).contains(&format(&value)) => return Ok(value),
                 Ok(value) => (String::new(), Some(value)),
                 Err(error) => (error.to_string(), None),
             }
@@ -398,7 +424,7 @@ pub fn check_format(path: &Path, json: &[u8]) -> Result<()> {
     }
     let Format { format } =
         serde_json::from_slice(json).map_err(|error| damaged(path, &error.to_string()))?;
-    if format == 0 || format > FORMAT {
+    if !(FIRST_FORMAT..=FORMAT).contains(&format) {
         let message = format!(
             "{} is in format {format}; this ncf, {}, knows formats up to {FORMAT}",
             path.display(),

@@ -15,7 +15,9 @@
 //! state is, an [`Applier`](crate::apply::Applier).
 
 pub mod applied;
+pub mod at_boot;
 pub mod boot_hook;
+pub mod boots;
 pub mod bounce;
 pub mod compare;
 pub mod content;
@@ -30,6 +32,7 @@ pub mod journal;
 mod links;
 pub mod manifest;
 pub mod netcf;
+pub mod notice;
 pub mod plan;
 mod raw;
 pub mod restore;

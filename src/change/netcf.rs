@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Present;
 use super::host::{Host, boot_id};
-use super::manifest::{CoveredPath, Entry, FORMAT, Manifest, Node, new_id};
+use super::manifest::{CoveredPath, Entry, FIRST_FORMAT, Manifest, Node, new_id};
 use super::snapshot::{describe, keep};
 use super::transaction::{Transaction, already_open, is_open, make_private_dir, open_durably};
 use super::tree::Tree;
@@ -129,10 +129,11 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         scope.prefixes.clear();
     }
     let manifest = Manifest {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         id: id.to_owned(),
         began: jiff::Timestamp::now(),
         boot_id: boot_id()?,
+        boots: 0,
         by: host.who.clone(),
         reason: Some("taken over from netcf".to_owned()),
         operator_path: host.operator_path(),

@@ -18,7 +18,8 @@ use super::difference::{Difference, difference};
 use super::history::close_into_archive;
 use super::host::{Host, boot_id};
 use super::journal::{Journal, Unfinished};
-use super::manifest::{CoveredPath, Discarded, FORMAT};
+use super::manifest::{CoveredPath, Discarded, FIRST_FORMAT};
+use super::notice::{Ended, Notice};
 use super::plan::{Bounces, FileChange};
 use super::restore::{Outcome, Source, restore};
 use super::snapshot::keep;
@@ -31,7 +32,7 @@ use crate::sys::signals::SignalGuard;
 
 /// Whether interfaces are taken down and up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bounce {
+enum Bounce {
     /// For exactly those whose configuration changes.
     Changed,
     /// Not at all: at boot none is up yet.
@@ -124,13 +125,34 @@ impl Transaction<'_> {
     pub fn rollback(
         self,
         host: &Host,
-        bounce: Bounce,
         _unbroken: &SignalGuard,
+        watch: Watch<'_>,
+    ) -> Result<RollbackReport> {
+        self.run(host, Bounce::Changed, Vec::new(), watch)
+    }
+
+    /// Restores the files, leaves interfaces alone, and closes the change with a note of what was done, and of
+    /// `warnings`.
+    ///
+    /// Fails with nothing changed where the snapshot is damaged. Otherwise what failed is in the report.
+    pub fn rollback_at_boot(
+        self,
+        host: &Host,
+        warnings: Vec<Error>,
+        _unbroken: &SignalGuard,
+    ) -> Result<RollbackReport> {
+        self.run(host, Bounce::Nothing, warnings, &mut |_| ())
+    }
+
+    fn run(
+        self,
+        host: &Host,
+        bounce: Bounce,
+        mut warnings: Vec<Error>,
         watch: Watch<'_>,
     ) -> Result<RollbackReport> {
         let snapshot = self.snapshot()?;
         snapshot.verify()?;
-        let mut warnings = Vec::new();
         let unfinished = unfinished(&snapshot).unwrap_or_else(|error| {
             let what = "an earlier rollback's journal is of no use: interfaces that it took down may not be brought up";
             warnings.push(Error::failed(what).because(error));
@@ -286,7 +308,7 @@ impl Run<'_, '_> {
         let kept = keep(tree, &paths, &staging.join("files"), tree.scope_dir())?;
         let mut unsynced = kept.unsynced;
         let discarded = Discarded {
-            format: FORMAT,
+            format: FIRST_FORMAT,
             time: jiff::Timestamp::now(),
             copies: kept.copies,
             entries: kept.entries,
@@ -349,6 +371,20 @@ impl Run<'_, '_> {
             .collect())
     }
 
+    /// At boot: notes for the next login what was done, for the rename that closes the change to take along. By hand:
+    /// who did it knows.
+    fn note(&self, report: &mut RollbackReport) {
+        let dir = &self.transaction.dir;
+        match self.bounce {
+            Bounce::Changed => Notice::forget(dir),
+            Bounce::Nothing => {
+                let problems = report.warnings.iter().map(Error::one_line).collect();
+                let noted = Notice::new(Ended::RolledBack, problems).write(dir);
+                report.warnings.extend(noted.err());
+            }
+        }
+    }
+
     fn close(&self, report: &mut RollbackReport) -> Result<()> {
         let dir = &self.transaction.dir;
         let failed = || "the files are restored, but the change cannot be closed and is still open";
@@ -359,11 +395,12 @@ impl Run<'_, '_> {
             let _ = std::fs::remove_dir_all(gone);
             return Ok(());
         }
+        self.note(report);
         let name = close_into_archive(self.host, dir, &report.id).context(failed)?;
-        report.archive = Some(name);
-        if let Err(error) = super::history::prune(self.host) {
+        if let Err(error) = super::history::prune(self.host, &name) {
             report.warnings.push(error);
         }
+        report.archive = Some(name);
         Ok(())
     }
 }

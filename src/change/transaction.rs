@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::boots::Boots;
 use super::compare::Trust;
 use super::copies::{Copies, Seal};
 use super::durable::settle_covered;
 use super::host::{Host, boot_id};
-use super::manifest::{Entry, FORMAT, Manifest, Node, new_id};
+use super::manifest::{Entry, Manifest, Node, new_id};
 use super::snapshot::{Taken, take};
 use super::tree::Tree;
 use super::{files::Saved, netcf};
@@ -83,6 +84,21 @@ impl Snapshot {
         boot_id().is_ok_and(|boot_id| boot_id != self.manifest.boot_id)
     }
 
+    /// How many more boots it survives. Fails where the record of those that it has survived is no good: then
+    /// the next boot undoes it.
+    pub fn boots_left(&self) -> Result<u8> {
+        if self.manifest.boots == 0 {
+            return Ok(0);
+        }
+        Ok(Boots::read(&self.dir)?.left(self.manifest.boots))
+    }
+
+    /// Whether the present boot is one that it was to survive, and did.
+    pub fn has_survived_this_boot(&self) -> bool {
+        let boots = Boots::read(&self.dir);
+        boots.is_ok_and(|boots| boot_id().is_ok_and(|boot_id| boots.has(&boot_id)))
+    }
+
     /// Reads every copy and compares it with its digest. Fails naming the first damaged one.
     pub fn verify(&self) -> Result<()> {
         verify(&self.manifest.entries, &self.copies, &self.manifest.copies)
@@ -142,6 +158,8 @@ fn damaged_copies(entries: &[Entry], copies: &Copies) -> String {
 pub struct Begin {
     /// What it is for, in the operator's words.
     pub reason: Option<String>,
+    /// How many boots it survives before one undoes it, 0 to [`MAX_BOOTS`](super::boots::MAX_BOOTS).
+    pub boots: u8,
 }
 
 /// The open change, held by the one process that may end it.
@@ -179,10 +197,11 @@ impl<'l> Transaction<'l> {
         }
         let tree = Tree::now(&host.root, &host.scope)?;
         let manifest = Manifest {
-            format: FORMAT,
+            format: Manifest::format_for(begin.boots),
             id: new_id(),
             began: jiff::Timestamp::now(),
             boot_id: boot_id()?,
+            boots: begin.boots,
             by: host.who.clone(),
             reason: begin.reason,
             operator_path: host.operator_path(),

@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use super::Done;
+use super::at_boot::acknowledge;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::status::warn_operator;
 use super::view::{ActionView, ChangeView, StepView, count, mended_lines, moved_aside, names, op};
 use crate::apply::schedule::StepReport;
 use crate::change::boot_hook;
+use crate::change::boots::MAX_BOOTS;
 use crate::change::bounce::Progress;
 use crate::change::compare::ChangeKind;
 use crate::change::difference::Difference;
@@ -16,7 +18,7 @@ use crate::change::host::Host;
 use crate::change::manifest::Node;
 use crate::change::netcf;
 use crate::change::plan::{Action, Bounces, actions};
-use crate::change::rollback::{Bounce, RollbackReport, plan_rollback};
+use crate::change::rollback::{RollbackReport, plan_rollback};
 use crate::change::transaction::{Begin, Snapshot, Transaction};
 use crate::error::{Error, ErrorKind};
 use crate::sys::clock::local;
@@ -32,6 +34,19 @@ pub(super) struct BeginArgs {
     /// What the change is for; 'status' shows it to whoever looks next
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    /// How many boots the change survives before the next one undoes it, 0 to 100
+    ///
+    /// For a change that only a reboot makes whole, such as a new kernel or renamed devices. 'status' shows how
+    /// many are left. A boot counts when its boot hook runs.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_BOOTS))
+    )]
+    boots: u8,
 }
 
 /// Keep the configuration as it is now and close the change
@@ -67,6 +82,7 @@ struct Begun<'a> {
     began: jiff::Timestamp,
     config_dir: &'a std::path::Path,
     files: usize,
+    boots: u8,
 }
 
 /// Runs `change-begin`.
@@ -78,8 +94,10 @@ pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done
         &lock,
         Begin {
             reason: args.reason,
+            boots: args.boots,
         },
     )?;
+    acknowledge(session, &lock, output);
     let manifest = &snapshot.manifest;
     let is_file = |node: &Node| matches!(node, Node::File(_) | Node::Symlink(_));
     let files = manifest
@@ -93,6 +111,7 @@ pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done
         began: manifest.began,
         config_dir,
         files,
+        boots: manifest.boots,
     });
     let id = output.paint(Tone::Strong, &manifest.id);
     let saved = count(files, "file");
@@ -103,7 +122,13 @@ pub(super) fn begin(args: BeginArgs, session: &Session, output: &Output) -> Done
     output
         .say("Keep what you do now with 'ncf change-commit', undo it with 'ncf change-rollback'.");
     if boot_hook::is_enabled(&host.root) {
-        output.say("If the machine reboots before you commit, it is undone at boot.");
+        output.say(match manifest.boots {
+            0 => "If the machine reboots before you commit, it is undone at boot.".to_owned(),
+            boots => format!(
+                "It survives {}; the next boot after that undoes it.",
+                count(boots.into(), "boot")
+            ),
+        });
     } else {
         let warning = Error::failed("nothing on this host undoes the change if it reboots");
         output.warn(&warning.hint("'systemctl enable ncf-rollback.service' would"));
@@ -124,6 +149,7 @@ pub(super) fn commit(args: &CommitArgs, session: &Session, output: &Output) -> D
         open.must_not_be_rolling_back()?;
     }
     open.commit(&session.host)?;
+    acknowledge(session, &lock, output);
     output.json(&Committed { committed: true });
     output.say("The change is committed: the configuration stays as it is now.");
     Ok(None)
@@ -148,7 +174,10 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
     };
     let unbroken = SignalGuard::block()?;
     let watch = &mut |progress: Progress<'_>| print_progress(output, progress);
-    let report = open.rollback(host, Bounce::Changed, &unbroken, watch)?;
+    let report = open.rollback(host, &unbroken, watch)?;
+    if report.is_restored() {
+        acknowledge(session, &lock, output);
+    }
     Ok(print_report(&report, output))
 }
 

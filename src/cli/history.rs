@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use super::Done;
+use super::at_boot::acknowledge;
 use super::diff;
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::view::{WhoView, count, moved_aside};
 use crate::change::content::{Pair, archived};
 use crate::change::history::{self, Archived};
+use crate::change::notice::{self, Notice};
 use crate::change::transaction::{Begin, Transaction};
 use crate::error::{Error, ErrorKind};
 use crate::sys::clock::local;
@@ -34,6 +36,10 @@ enum Command {
     /// Opens a change if none is open. The interfaces are left alone: 'ncf apply' makes the files the
     /// running state, 'ncf change-rollback' undoes the restore.
     Restore(Which),
+    /// Say that you know what the last boot undid: 'status' and the login then no longer tell it
+    ///
+    /// The next change that begins does the same.
+    Ack,
 }
 
 impl Args {
@@ -70,7 +76,24 @@ pub(super) fn run(args: Args, session: &Session, output: &Output) -> Done {
             Ok(None)
         }
         Command::Restore(which) => restore(&which, session, output),
+        Command::Ack => ack(session, output),
     }
+}
+
+#[derive(Serialize)]
+struct Acknowledged {
+    acknowledged: usize,
+}
+
+fn ack(session: &Session, output: &Output) -> Done {
+    let lock = session.host.state.lock("history ack")?;
+    let acknowledged = notice::acknowledge(&session.host, &lock)?;
+    output.json(&Acknowledged { acknowledged });
+    output.say(match acknowledged {
+        0 => "There was nothing to acknowledge.",
+        _ => "Acknowledged. It stays in the history.",
+    });
+    Ok(None)
 }
 
 #[derive(Serialize)]
@@ -79,6 +102,7 @@ struct ArchivedView {
     name: String,
     began: jiff::Timestamp,
     rolled_back: Option<jiff::Timestamp>,
+    at_boot: bool,
     by: WhoView,
     reason: Option<String>,
     files: usize,
@@ -93,6 +117,7 @@ impl ArchivedView {
             name: archived.name.clone(),
             began: manifest.began,
             rolled_back: archived.discarded.as_ref().map(|discarded| discarded.time),
+            at_boot: was_at_boot(archived),
             by: WhoView::from(&manifest.by),
             reason: manifest.reason.clone(),
             files: archived
@@ -102,6 +127,11 @@ impl ArchivedView {
             bytes: archived.size(),
         }
     }
+}
+
+/// Whether the boot hook has left a note, readable or not.
+fn was_at_boot(archived: &Archived) -> bool {
+    !matches!(Notice::read(archived.snapshot.dir()), Ok(None))
 }
 
 #[derive(Serialize)]
@@ -162,7 +192,8 @@ fn show(which: &Which, session: &Session, output: &Output) -> Done {
     ));
     output.print(format!("  began        {}", local(manifest.began)));
     if let Some(discarded) = &found.discarded {
-        output.print(format!("  rolled back  {}", local(discarded.time)));
+        let at_boot = if was_at_boot(&found) { ", at boot" } else { "" };
+        output.print(format!("  rolled back  {}{at_boot}", local(discarded.time)));
     }
     output.print(format!("  by           {}", manifest.by));
     if let Some(reason) = &manifest.reason {
@@ -210,7 +241,9 @@ fn restore(which: &Which, session: &Session, output: &Output) -> Done {
         Ok(open) => open,
         Err(error) if error.kind() == ErrorKind::State => {
             let reason = Some(format!("restore of {id} from the archive"));
-            let (open, snapshot) = Transaction::begin(host, &lock, Begin { reason })?;
+            let begin = Begin { reason, boots: 0 };
+            let (open, snapshot) = Transaction::begin(host, &lock, begin)?;
+            acknowledge(session, &lock, output);
             output.say(format!("Change {} is open.", snapshot.manifest.id));
             open
         }

@@ -1,6 +1,7 @@
 //! The command line: what was typed, what that means on this host, one function for each command.
 
 mod apply;
+mod at_boot;
 mod boot;
 mod change;
 mod diff;

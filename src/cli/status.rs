@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Done;
+use super::at_boot::{self, AtBootView};
 use super::output::{Output, Tone};
 use super::setup::Session;
 use super::view::{ChangeView, WhoView, ago, count, names};
@@ -43,24 +44,38 @@ struct Status {
     operator_interface: Option<InterfaceName>,
     touches_operator: bool,
     netcf_snapshot: Option<PathBuf>,
+    boots_left: Option<u8>,
+    at_boot: Vec<AtBootView>,
 }
 
 /// Runs `status`.
 pub(super) fn run(_args: &Args, session: &Session, output: &Output) -> Done {
     let host = &session.host;
-    let snapshot = Snapshot::of_open_change(host)?;
+    let news = at_boot::news(host, output)?;
+    let snapshot = match Snapshot::of_open_change(host) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            // What the boot said of the same trouble is worth having, too.
+            print_news(&news, host, output);
+            return Err(error.into());
+        }
+    };
     let netcf_snapshot = netcf::pending(host);
     let Some(snapshot) = snapshot else {
+        output.print("No change is open.");
+        print_news(&news, host, output);
         output.json(&Status {
             netcf_snapshot: netcf_snapshot.clone(),
+            at_boot: news,
             ..Status::default()
         });
-        output.print("No change is open.");
         print_netcf(netcf_snapshot, output);
         return Ok(None);
     };
     let difference = plan(host, &snapshot)?;
     let manifest = &snapshot.manifest;
+    print_head(&snapshot, !news.is_empty(), output);
+    print_news(&news, host, output);
     output.json(&Status {
         open: true,
         id: Some(manifest.id.clone()),
@@ -74,14 +89,41 @@ pub(super) fn run(_args: &Args, session: &Session, output: &Output) -> Done {
         operator_interface: difference.operator_path.first().cloned(),
         touches_operator: difference.operator_at_risk().is_some(),
         netcf_snapshot: netcf_snapshot.clone(),
+        boots_left: Some(snapshot.boots_left().unwrap_or(0)),
+        at_boot: news,
     });
-    print_head(&snapshot, output);
     print_changes(host, &difference, output);
     print_netcf(netcf_snapshot, output);
     Ok(None)
 }
 
-fn print_head(snapshot: &Snapshot, output: &Output) {
+fn print_news(news: &[AtBootView], host: &Host, output: &Output) {
+    for view in news {
+        view.print(host, output);
+    }
+}
+
+/// "survives 2 more boots" and what is wrong with that, for a change that was to survive some.
+fn print_boots(snapshot: &Snapshot, output: &Output) {
+    if snapshot.manifest.boots == 0 {
+        return;
+    }
+    match snapshot.boots_left() {
+        Ok(0) => output.print("  boots    none left: the next boot undoes it"),
+        Ok(left) => output.print(format!(
+            "  boots    survives {}, then the next one undoes it",
+            count(left.into(), "more boot")
+        )),
+        Err(error) => {
+            output
+                .print("  boots    the next boot undoes it: those that it survived cannot be read");
+            output.warn(&error);
+        }
+    }
+}
+
+/// `told` is whether it will be said what the boot did.
+fn print_head(snapshot: &Snapshot, told: bool, output: &Output) {
     let manifest = &snapshot.manifest;
     let id = output.paint(Tone::Strong, &manifest.id);
     let began = manifest.began;
@@ -95,8 +137,13 @@ fn print_head(snapshot: &Snapshot, output: &Output) {
         let reason = crate::sys::escape::escape(reason.as_bytes());
         output.print(format!("  for      {reason}"));
     }
-    if snapshot.is_of_earlier_boot() {
-        let what = "The machine has been rebooted since, and no boot unit has undone the change.";
+    print_boots(snapshot, output);
+    if snapshot.is_of_earlier_boot() && !snapshot.has_survived_this_boot() {
+        let what = if told {
+            "The machine has been rebooted since."
+        } else {
+            "The machine has been rebooted since, and no boot unit has undone the change."
+        };
         output.print(output.paint(Tone::Warn, what));
     }
     if snapshot.is_rolling_back() {

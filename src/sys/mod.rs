@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod conf;
 pub mod escape;
+pub mod motd;
 pub mod name;
 pub mod netlink;
 pub mod node;

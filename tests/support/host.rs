@@ -120,6 +120,23 @@ impl Host {
         self.transaction().exists()
     }
 
+    /// Reboots the machine, as far as the open change can tell: this boot is another one than those that it has seen.
+    pub fn reboot(&self) {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let another = uuid::Uuid::new_v4().to_string();
+        let swap = |path: &Path| {
+            let text = fs::read_to_string(path).unwrap();
+            fs::write(path, text.replace(boot_id.trim(), &another)).unwrap();
+        };
+        let manifest = self.transaction().join("manifest.json");
+        swap(&manifest);
+        write_digest(&manifest);
+        let boots = self.transaction().join("boots");
+        if boots.exists() {
+            swap(&boots);
+        }
+    }
+
     /// Writes a shell script into the root, which finds that in `$here`, and returns its path.
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path(name);
@@ -166,6 +183,20 @@ impl From<Output> for Ran {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// The manifest has its digest beside it.
+fn write_digest(manifest: &Path) {
+    use std::fmt::Write as _;
+
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(fs::read(manifest).unwrap());
+    let mut line = String::new();
+    for byte in digest {
+        write!(line, "{byte:02x}").unwrap();
+    }
+    line.push_str("  manifest.json\n");
+    fs::write(manifest.with_extension("sha256"), line).unwrap();
 }
 
 /// The program under test.

@@ -76,6 +76,12 @@ is_state() {
     return $status
 }
 
+# login_shows: what root sees at a login, before the shell.
+login_shows() {
+    echo exit >/root/.bash_profile
+    timeout 60 script -qec 'login -f root' /dev/null </dev/null
+}
+
 # begin_and_break: opens a change on version 1 and leaves no file as it was.
 begin_and_break() {
     state 1

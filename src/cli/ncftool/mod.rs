@@ -18,7 +18,6 @@ use super::output::Output;
 use super::setup::{BadSettings, Session};
 use crate::apply::schedule::Verb;
 use crate::change::files::Present;
-use crate::change::rollback::Bounce;
 use crate::change::running::Running;
 use crate::change::transaction::{Begin, Transaction};
 use crate::change::tree::Tree;
@@ -206,7 +205,14 @@ impl Shell {
         let lock = host.state.lock(name)?;
         let done = match name {
             "change-begin" => {
-                let (_open, _) = Transaction::begin(host, &lock, Begin { reason: None })?;
+                let (_open, _) = Transaction::begin(
+                    host,
+                    &lock,
+                    Begin {
+                        reason: None,
+                        boots: 0,
+                    },
+                )?;
                 "config change transaction started"
             }
             "change-commit" => {
@@ -218,7 +224,7 @@ impl Shell {
             _ => {
                 let open = Transaction::open(host, &lock)?;
                 let unbroken = SignalGuard::block()?;
-                let report = open.rollback(host, Bounce::Changed, &unbroken, &mut |_| ())?;
+                let report = open.rollback(host, &unbroken, &mut |_| ())?;
                 if !report.is_restored() || !report.is_clean() {
                     let all = report.errors.iter().chain(&report.warnings);
                     let all: Vec<_> = all.map(|it| format!("error: {}", it.one_line())).collect();
