@@ -47,6 +47,8 @@ pub struct StepReport {
     pub result: Result<()>,
     /// How long it took.
     pub took: Duration,
+    /// What its configuration asks for and the applier left alone, in words for the operator.
+    pub notes: Vec<String>,
 }
 
 /// Runs all steps and reports them in their own order.
@@ -121,9 +123,18 @@ fn worker<'a>(
             verb,
             result,
             took: begun.elapsed(),
+            notes: notes(verb, &step.target),
         };
         // The receiver outlives all workers.
         let _ = sender.send((index, report));
+    }
+}
+
+/// What an interface that came up was meant to have and does not.
+fn notes(verb: Verb, target: &Target) -> Vec<String> {
+    match (verb, &target.desired) {
+        (Verb::Up, Some(desired)) => desired.notes.clone(),
+        _ => Vec::new(),
     }
 }
 

@@ -168,6 +168,7 @@ mod tests {
             verb,
             result: Ok(()),
             took: Duration::ZERO,
+            notes: Vec::new(),
         }
     }
 

@@ -291,6 +291,9 @@ pub(super) fn print_step(output: &Output, step: &StepReport) {
             ));
         }
     }
+    for note in &step.notes {
+        output.say(format!("    {note}"));
+    }
 }
 
 #[derive(Default, Serialize)]

@@ -98,6 +98,7 @@ pub(super) struct StepView {
     ok: bool,
     error: Option<String>,
     seconds: f64,
+    notes: Vec<String>,
 }
 
 impl From<&StepReport> for StepView {
@@ -108,6 +109,7 @@ impl From<&StepReport> for StepView {
             ok: report.result.is_ok(),
             error: report.result.as_ref().err().map(crate::Error::one_line),
             seconds: report.took.as_secs_f64(),
+            notes: report.notes.clone(),
         }
     }
 }

@@ -152,8 +152,9 @@ fn protocol(text: &str) -> Result<u8, String> {
 fn ports(text: &str) -> Result<(u16, u16), String> {
     range(text)
         .and_then(|(first, last)| Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?)))
-        .filter(|(first, last)| *first > 0 && first <= last)
-        .ok_or_else(|| "a port, or two as in 1024-2047, are allowed".to_owned())
+        // 65535 the kernel takes for none (fib_rule_port_range_valid() in <net/fib_rules.h>).
+        .filter(|(first, last)| *first > 0 && first <= last && *last < 65_535)
+        .ok_or_else(|| "a port from 1 to 65534, or two as in 1024-2047, are allowed".to_owned())
 }
 
 fn users(text: &str) -> Result<(u32, u32), String> {

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod conf;
+pub mod daemon;
 pub mod escape;
 pub mod motd;
 pub mod name;

@@ -6,7 +6,8 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -203,6 +204,42 @@ pub fn answers(to: IpAddr) -> bool {
         .success()
 }
 
+/// A program that runs until this value goes away.
+pub struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Gives the calling thread, and what it starts, an own `/etc`, a copy, and own empty directories in place of
+/// `empty`: a DHCP client writes to all of them. Programs that are in `without` are not there any more.
+pub fn private_files(empty: &[&str], without: &[&str]) {
+    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+    let mount = |arguments: &[&str]| {
+        let status = Command::new("mount").args(arguments).status();
+        assert!(status.expect("mount runs").success(), "mount {arguments:?}");
+    };
+    mount(&["--make-rprivate", "/"]);
+    mount(&["-t", "tmpfs", "etc", "/mnt"]);
+    let copied = Command::new("cp").args(["-a", "/etc/.", "/mnt"]).status();
+    assert!(copied.expect("cp runs").success());
+    mount(&["--move", "/mnt", "/etc"]);
+    for directory in empty.iter().filter(|it| Path::new(it).is_dir()) {
+        mount(&["-t", "tmpfs", "own", directory]);
+    }
+    for program in without {
+        for directory in ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
+            let path = format!("{directory}/{program}");
+            if Path::new(&path).is_file() {
+                mount(&["--bind", "/dev/null", &path]);
+            }
+        }
+    }
+}
+
 /// Another host: a second namespace, which goes away with this value.
 pub struct Peer {
     id: i32,
@@ -237,6 +274,18 @@ impl Peer {
     /// Moves a device of the calling thread's namespace there.
     pub fn take(&self, device: &str) {
         ip(&format!("link set {device} netns {}", self.id));
+    }
+
+    /// Starts a program there, in the mount namespace of the calling thread; it ends with what this returns.
+    pub fn start(&self, program: &str, arguments: &[&str]) -> Server {
+        let namespace = format!("--net=/proc/{}/ns/net", self.id);
+        let server = Command::new("nsenter")
+            .args([&namespace, "--", program])
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Server(server.expect("nsenter runs"))
     }
 
     /// Runs `ip` there.

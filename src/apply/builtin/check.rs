@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_route::link::InfoKind;
 
+use super::dhcp;
 use super::links::{find, find_device, must_be};
 use super::routes;
 use crate::apply::desired::{Desired, LinkKind, Master};
@@ -27,13 +28,7 @@ pub(super) fn check(socket: &mut Socket, desired: &Desired) -> Result<()> {
             "{name} is to have IPv6, but this kernel has no IPv6"
         )));
     }
-    if desired.dhcp4.is_some() || desired.dhcp6.is_some() {
-        let name = &desired.name;
-        return Err(Error::failed(format!(
-            "{name}: the built-in applier does not support DHCP yet"
-        ))
-        .hint("use --applier system, which runs this host's ifup and ifdown"));
-    }
+    dhcp::check(desired)?;
     match routes::contradiction(&desired.routes) {
         Some(error) => Err(error),
         None => Ok(()),

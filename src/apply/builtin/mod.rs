@@ -14,11 +14,13 @@
 //! | `links`, `addresses`, `routes`, `rules` | the plans |
 //! | `change` | carries out changes to links |
 //! | `switches` | what IPv6 does by itself |
+//! | `dhcp` | the host's DHCP client |
 //! | `check` | refuses beforehand what would fail |
 
 mod addresses;
 mod change;
 mod check;
+mod dhcp;
 mod links;
 mod routes;
 mod rules;

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::addresses::{self, AddressOp, Wish, is_configured, is_essential, is_named};
+use super::dhcp::{Clients, Family, is_lease};
 use super::links;
 use super::routes::{self, RouteOp};
 use super::rules::{self, RuleOp};
@@ -67,21 +68,64 @@ impl Run {
         let device = desired.name.device();
         let link = self.link(&device)?;
         self.switches(desired);
-        self.addresses_up(&link, desired)?;
         let is_alias = desired.kind == LinkKind::Alias;
-        let kernel = self.socket.routes(&link)?;
-        let ops = routes::plan(&kernel, &desired.routes, !is_alias);
-        self.await_detection(&link, &routes::sources(&ops))?;
-        self.routes(&link, ops);
+        if is_alias {
+            self.addresses_up(&link, desired, Clients::default())?;
+            self.routes_up(&link, desired, |_| false)?;
+        } else {
+            let clients = self.clients(&link, desired)?;
+            self.addresses_up(&link, desired, clients)?;
+            // What is left of before goes first; routes may need the lease.
+            let ops = self.plan_routes(&link, desired, |ip| !clients.may_own(ip))?;
+            let gone = |op: &RouteOp| matches!(op, RouteOp::Delete(_));
+            self.routes(&link, ops.into_iter().filter(gone).collect());
+            self.leases(&link, desired);
+            let leased = |ip: IpAddr| {
+                let wants = |family: Family| family.is_of(ip) && family.wanted(desired).is_some();
+                Family::BOTH.into_iter().any(wants)
+            };
+            self.routes_up(&link, desired, |ip| !leased(ip))?;
+        }
         let ops = rules::plan(&self.rules_for(&desired.rules)?, &desired.rules);
         self.rules(ops);
         Ok(())
     }
 
-    fn addresses_up(&mut self, link: &Link, desired: &Desired) -> Result<()> {
+    /// What of the routes has to change; `exact` says of which destinations unwanted ones go.
+    fn plan_routes(
+        &mut self,
+        link: &Link,
+        desired: &Desired,
+        exact: impl Fn(IpAddr) -> bool,
+    ) -> Result<Vec<RouteOp>> {
+        let kernel = self.socket.routes(link)?;
+        let mut ops = routes::plan(&kernel, &desired.routes, true);
+        ops.retain(|op| match op {
+            RouteOp::Replace(_) => true,
+            RouteOp::Delete(route) => exact(route.destination.addr()),
+        });
+        Ok(ops)
+    }
+
+    fn routes_up(
+        &mut self,
+        link: &Link,
+        desired: &Desired,
+        exact: impl Fn(IpAddr) -> bool,
+    ) -> Result<()> {
+        let ops = self.plan_routes(link, desired, exact)?;
+        self.await_detection(link, &routes::sources(&ops))?;
+        self.routes(link, ops);
+        Ok(())
+    }
+
+    fn addresses_up(&mut self, link: &Link, desired: &Desired, clients: Clients) -> Result<()> {
         let is_alias = desired.kind == LinkKind::Alias;
         let labelled =
             |it: &LinkAddress| it.address.label.as_deref() == Some(desired.name.as_str());
+        let unwanted = |it: &LinkAddress| {
+            is_configured(it) && !clients.may_own(it.address.net.addr()) || clients.has_left(it)
+        };
         let own;
         let wish = if is_alias {
             own = with_label(&desired.addresses, &desired.name);
@@ -96,7 +140,7 @@ impl Run {
                 device: &link.name,
                 wanted: desired.addresses.iter().collect(),
                 ordered: true,
-                unwanted: &is_configured,
+                unwanted: &unwanted,
             }
         };
         self.addresses(link, &wish)
@@ -113,6 +157,9 @@ impl Run {
         };
         let is_alias =
             target.name.is_alias() || desired.is_some_and(|it| it.kind == LinkKind::Alias);
+        if !is_alias {
+            self.clients_down(&link.name, desired);
+        }
         if !is_alias || desired.is_some() {
             let kernel = self.socket.routes(&link)?;
             let ops = routes::plan_removal(&kernel, desired.map(|it| it.routes.as_slice()));
@@ -120,9 +167,11 @@ impl Run {
         }
         let unwanted = |it: &LinkAddress| match desired {
             _ if is_essential(&it.address) => false,
+            // ifdown-eth takes all of them away where one may be the lease's.
+            Some(desired) if desired.dhcp4.is_some() && it.address.net.addr().is_ipv4() => true,
             Some(desired) => desired.addresses.iter().any(|named| is_named(it, named)),
             None if is_alias => it.address.label.as_deref() == Some(target.name.as_str()),
-            None => is_configured(it),
+            None => is_configured(it) || is_lease(it),
         };
         let wish = Wish {
             device: &link.name,
@@ -154,7 +203,7 @@ impl Run {
         Ok(())
     }
 
-    fn addresses_of(&mut self, link: &Link) -> Result<Vec<LinkAddress>> {
+    pub(super) fn addresses_of(&mut self, link: &Link) -> Result<Vec<LinkAddress>> {
         let mut addresses = self.socket.addresses()?;
         addresses.retain(|it| it.index == link.index);
         Ok(addresses)
@@ -186,6 +235,19 @@ impl Run {
             };
             self.note(outcome);
         }
+    }
+
+    /// Waits until the link-local address is through duplicate address detection, at most for [`DETECTION`].
+    pub(super) fn await_link_local(&mut self, link: &Link) -> Result<()> {
+        let end = Instant::now() + DETECTION;
+        let is_ready = |it: &LinkAddress| match it.address.net.addr() {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(ip) => ip.is_unicast_link_local() && !it.tentative,
+        };
+        while !self.addresses_of(link)?.iter().any(is_ready) && Instant::now() < end {
+            thread::sleep(DETECTION_POLL);
+        }
+        Ok(())
     }
 
     /// Waits until none of the `sources` is tentative on `link` any more, at most for [`DETECTION`]. What is still

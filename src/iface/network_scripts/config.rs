@@ -30,7 +30,7 @@ pub(super) struct Config {
 }
 
 /// Keys that interfaces take from `/etc/sysconfig/network` where their own file has none.
-const GLOBAL_KEYS: [&str; 8] = [
+const GLOBAL_KEYS: [&str; 7] = [
     "GATEWAY",
     "GATEWAYDEV",
     "IPV6INIT",
@@ -38,7 +38,6 @@ const GLOBAL_KEYS: [&str; 8] = [
     "IPV6_AUTOCONF",
     "IPV6_DEFAULTGW",
     "IPV6_DEFAULTDEV",
-    "HOSTNAME",
 ];
 
 /// Reads a file; the error names it.

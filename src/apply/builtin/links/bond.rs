@@ -41,8 +41,8 @@ pub(super) fn up(
     }
     let now = link.and_then(|it| it.bond.as_ref());
     plan.primary(links, name, wanted, now.and_then(|it| it.primary));
-    plan.master(links, link, desired)?;
-    plan.up_unless(state.is_up, name);
+    let is_up = plan.master(links, link, desired)?;
+    plan.up_unless(is_up.unwrap_or(state.is_up), name);
     Ok(())
 }
 

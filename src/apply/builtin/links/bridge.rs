@@ -81,10 +81,14 @@ impl LinkPlan {
             )));
             return;
         };
+        let mut is_up = port.up;
         if bridge.is_none() || port.master != bridge.map(|it| it.index) {
             self.enslave(name, Some(port), bridge_name, false);
+            // A bond sets down what it lets go.
+            let mut masters = links.iter().filter(|it| Some(it.index) == port.master);
+            is_up &= !masters.any(Link::is_bond);
         }
-        self.up_unless(port.up, name);
+        self.up_unless(is_up, name);
     }
 }
 

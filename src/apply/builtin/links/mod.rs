@@ -134,10 +134,8 @@ pub(super) fn find_device<'a>(links: &'a [Link], desired: &Desired) -> Result<&'
 fn device_up(plan: &mut LinkPlan, links: &[Link], desired: &Desired) -> Result<()> {
     let link = find_device(links, desired)?;
     plan.properties(Some(link), desired);
-    let enslaved = plan.master(links, Some(link), desired)?;
-    if !link.up && !enslaved {
-        plan.ops.push(LinkOp::Up(desired.name.clone()));
-    }
+    let is_up = plan.master(links, Some(link), desired)?;
+    plan.up_unless(is_up.unwrap_or(link.up), &desired.name);
     Ok(())
 }
 
@@ -156,15 +154,22 @@ impl LinkPlan {
     }
 
     /// Puts `link` into what it is to be a port of, which is made if it is not there, or takes it out of what it
-    /// is not to be a port of. Says whether a bond has set it up with that.
-    fn master(&mut self, links: &[Link], link: Option<&Link>, desired: &Desired) -> Result<bool> {
+    /// is not to be a port of. Says whether it is up after that, where that changes it: a bond sets up what it takes
+    /// in, and sets down what it lets go (`__bond_release_one()`).
+    fn master(
+        &mut self,
+        links: &[Link],
+        link: Option<&Link>,
+        desired: &Desired,
+    ) -> Result<Option<bool>> {
         let name = &desired.name;
         let is = link.and_then(|link| links.iter().find(|it| Some(it.index) == link.master));
+        let leaves_bond = is.is_some_and(Link::is_bond).then_some(false);
         let Some(wanted) = &desired.master else {
             if is.is_some_and(|it| it.is_bridge() || it.is_bond()) {
                 self.ops.push(LinkOp::Release(name.clone()));
             }
-            return Ok(false);
+            return Ok(leaves_bond);
         };
         match (wanted, find(links, wanted.name())) {
             (Master::Bridge(_), Some(bridge)) => must_be(bridge, "bridge")?,
@@ -176,11 +181,11 @@ impl LinkPlan {
             }
         }
         if is.is_some_and(|it| it.name == *wanted.name()) {
-            return Ok(false);
+            return Ok(None);
         }
         let into_bond = matches!(wanted, Master::Bond(..));
         self.enslave(name, link, wanted.name(), into_bond);
-        Ok(into_bond)
+        Ok(into_bond.then_some(true).or(leaves_bond))
     }
 
     /// A bond takes a port only while that is down, and sets it up itself (`bond_enslave()`).
@@ -261,7 +266,9 @@ mod tests {
             let mut master = link(2, "x0");
             master.kind = Some(kind.into());
             let ops = plan_up(&[master, port(3, "eth0", 2)], &eth0).unwrap().ops;
-            assert_eq!(!ops.is_empty(), leaves, "{kind}");
+            let up = [LinkOp::Release(name("eth0")), LinkOp::Up(name("eth0"))];
+            let expected: &[LinkOp] = if leaves { &up } else { &[] };
+            assert_eq!(ops, expected, "{kind}");
         }
     }
 

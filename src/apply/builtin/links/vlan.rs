@@ -44,8 +44,8 @@ pub(super) fn up(
         Some(_) => {}
     }
     plan.properties(link, desired);
-    plan.master(links, link, desired)?;
-    plan.up_unless(link.is_some_and(|it| it.up), name);
+    let is_up = plan.master(links, link, desired)?;
+    plan.up_unless(is_up.unwrap_or(link.is_some_and(|it| it.up)), name);
     Ok(())
 }
 
