@@ -3,9 +3,8 @@
 //! Whatever was planned is read back from the planned files before it is handed out: an interface that would not come
 //! out as it was asked for (a value that another key overrides, an odd file) is refused and nothing is written.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 use super::super::naming::file_name;
 use super::draft::Draft;
@@ -45,7 +44,7 @@ pub(in crate::iface::network_scripts) fn define(
         plan.sheet(sheet)?;
     }
     plan.release(&sheets)?;
-    plan.prove(wanted, files, cards)?;
+    plan.prove(wanted, cards)?;
     Ok(plan.finish())
 }
 
@@ -123,8 +122,7 @@ impl Plan<'_> {
         let file = file_name("ifcfg-", name.as_str());
         let taken = self
             .inventory
-            .entries
-            .iter()
+            .entries()
             .find(|entry| entry.file_name() == file);
         if let Some(entry) = taken {
             let path = &entry.config.path;
@@ -179,16 +177,10 @@ impl Plan<'_> {
     }
 
     /// Reads what was planned, and compares.
-    fn prove(&self, wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<()> {
+    fn prove(&self, wanted: &Interface, cards: &[Card]) -> Result<()> {
         let drafts = self.drafts.iter();
-        let planned = Planned {
-            files,
-            changed: drafts
-                .map(|draft| (draft.name().clone(), draft.bytes()))
-                .collect(),
-            names: RefCell::default(),
-        };
-        let inventory = Inventory::read(&planned, cards)?;
+        let changed = drafts.map(|draft| (draft.name().clone(), draft.bytes()));
+        let inventory = self.inventory.with(changed, cards);
         let found = inventory
             .must_find(&wanted.name)
             .context(|| format!("{} cannot be defined", wanted.name))?;
@@ -211,32 +203,6 @@ impl Plan<'_> {
         let (new, changed): (Vec<_>, Vec<_>) = edits.partition(|edit| edit.before.is_none());
         self.edits.files = new.into_iter().chain(changed).collect();
         self.edits
-    }
-}
-
-/// The files as they will be.
-struct Planned<'a> {
-    files: &'a dyn Files,
-    changed: BTreeMap<OsString, Vec<u8>>,
-    names: RefCell<Option<BTreeSet<OsString>>>,
-}
-
-impl Files for Planned<'_> {
-    fn names(&self) -> Result<Vec<OsString>> {
-        let mut names = self.names.borrow_mut();
-        if names.is_none() {
-            let mut all: BTreeSet<_> = self.files.names()?.into_iter().collect();
-            all.extend(self.changed.keys().cloned());
-            *names = Some(all);
-        }
-        Ok(names.iter().flatten().cloned().collect())
-    }
-
-    fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>> {
-        match self.changed.get(name) {
-            Some(bytes) => Ok(Some(bytes.clone())),
-            None => self.files.read(name),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use super::super::config::{self, Config};
 use super::reading::Reading;
@@ -42,7 +43,7 @@ pub(in crate::iface::network_scripts) struct Upper {
 /// All files.
 #[derive(Debug)]
 pub(in crate::iface::network_scripts) struct Inventory {
-    pub(in crate::iface::network_scripts) entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     by_interface: BTreeMap<InterfaceName, Vec<usize>>,
     by_upper: BTreeMap<InterfaceName, Vec<usize>>,
 }
@@ -54,7 +55,7 @@ impl Inventory {
         files: &dyn Files,
         cards: &[Card],
     ) -> Result<Self> {
-        let cards: BTreeMap<_, _> = cards.iter().map(|card| (card.mac, &card.name)).collect();
+        let cards = by_address(cards);
         let names = config::ifcfg_names(files)?;
         let mut contents = Vec::new();
         for (name, read) in names.iter().zip(files.read_all(&names)) {
@@ -62,12 +63,29 @@ impl Inventory {
             contents.extend(read.map(|bytes| (name, bytes)));
         }
         let entries = parallel::map(&contents, |(name, bytes)| {
-            Config::of(name, bytes).map(|config| Entry::of(config, &cards))
+            Config::of(name, bytes).map(|config| Arc::new(Entry::of(config, &cards)))
         });
         Ok(Self::index(entries.into_iter().flatten().collect()))
     }
 
-    fn index(entries: Vec<Entry>) -> Self {
+    /// The same with these files as `changed` has them, or beside the others.
+    pub(in crate::iface::network_scripts) fn with(
+        &self,
+        changed: impl Iterator<Item = (OsString, Vec<u8>)>,
+        cards: &[Card],
+    ) -> Self {
+        let cards = by_address(cards);
+        let named = |entry: &Arc<Entry>| (entry.file_name(), Arc::clone(entry));
+        let mut entries: BTreeMap<_, _> = self.entries.iter().map(named).collect();
+        for (name, bytes) in changed {
+            if let Some(config) = Config::of(&name, &bytes) {
+                entries.insert(name, Arc::new(Entry::of(config, &cards)));
+            }
+        }
+        Self::index(entries.into_values().collect())
+    }
+
+    fn index(entries: Vec<Arc<Entry>>) -> Self {
         let mut by_interface: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut by_upper: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (at, entry) in entries.iter().enumerate() {
@@ -85,12 +103,17 @@ impl Inventory {
         }
     }
 
+    /// All files, in the order of their names.
+    pub(in crate::iface::network_scripts) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(Arc::as_ref)
+    }
+
     fn at<'a>(
         &'a self,
         indices: Option<&'a Vec<usize>>,
     ) -> impl DoubleEndedIterator<Item = &'a Entry> {
         let indices = indices.into_iter().flatten();
-        indices.filter_map(|at| self.entries.get(*at))
+        indices.filter_map(|at| self.entries.get(*at).map(Arc::as_ref))
     }
 
     /// All files for `name`.
@@ -175,6 +198,11 @@ impl Inventory {
             }
         }
     }
+}
+
+/// The cards' names by their addresses.
+fn by_address(cards: &[Card]) -> BTreeMap<MacAddress, &InterfaceName> {
+    cards.iter().map(|card| (card.mac, &card.name)).collect()
 }
 
 impl Entry {

@@ -27,12 +27,12 @@ pub(in crate::iface::network_scripts) fn undefine(
         of.is_some_and(|of| removed.contains(of) || removed.contains(&of.device()))
     };
     let mut parts: BTreeSet<OsString> = removed.iter().map(|it| it.as_str().into()).collect();
-    for entry in inventory.entries.iter().filter(goes) {
+    for entry in inventory.entries().filter(goes) {
         parts.insert(entry.config.part.clone());
         parts.extend(entry.interface.iter().map(|it| it.as_str().into()));
     }
     // A part that is the name of another interface's file belongs to that one.
-    for entry in inventory.entries.iter().filter(|entry| !goes(entry)) {
+    for entry in inventory.entries().filter(|entry| !goes(entry)) {
         parts.remove(&entry.config.part);
     }
     let mut edits = Edits {
@@ -45,10 +45,7 @@ pub(in crate::iface::network_scripts) fn undefine(
         let Some(known) = FileName::of(&file) else {
             continue;
         };
-        let entry = inventory
-            .entries
-            .iter()
-            .find(|entry| entry.file_name() == file);
+        let entry = inventory.entries().find(|entry| entry.file_name() == file);
         let belongs = match entry {
             Some(entry) if !entry.is_range => goes(&entry),
             _ => parts.contains(known.part) || is_range(known, &removed),
@@ -102,7 +99,7 @@ fn is_range(file: FileName<'_>, removed: &BTreeSet<InterfaceName>) -> bool {
 
 /// Fails where a VLAN would be left without the device below it. (A card is there without a file.)
 fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> Result<()> {
-    for entry in &inventory.entries {
+    for entry in inventory.entries() {
         let Some(upper) = entry.interface.as_ref().filter(|it| !removed.contains(*it)) else {
             continue;
         };
