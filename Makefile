@@ -90,6 +90,7 @@ measure-qos: ## print the table of measured limits, as in the manual; root, some
 
 install: build assets ## install program, boot hooks, manual pages, completions, sample settings
 	$(INSTALL) -D -m 755 $(target)/release/ncf $(DESTDIR)$(SBINDIR)/ncf
+	ln -sf ncf $(DESTDIR)$(SBINDIR)/ncftool
 	$(INSTALL) -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	for unit in $(units); do \
 		sed 's|/usr/sbin/ncf|$(SBINDIR)/ncf|' systemd/$$unit > $(DESTDIR)$(SYSTEMDUNITDIR)/$$unit && \
@@ -132,6 +133,7 @@ uninstall: ## remove what install put there; settings and state stay
 	fi
 	rm -f $(DESTDIR)$(SBINDIR)/ncf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(units))
 	rm -f $(DESTDIR)$(UDEVRULESDIR)/90-ncf-qos.rules
+	if [ "$$(readlink $(DESTDIR)$(SBINDIR)/ncftool)" = ncf ]; then rm -f $(DESTDIR)$(SBINDIR)/ncftool; fi
 	rm -f $(DESTDIR)$(SYSTEMDPRESETDIR)/50-ncf.preset $(DESTDIR)$(INITDIR)/ncf-transaction
 	rm -rf $(DESTDIR)$(DRACUTMODULESDIR)/90ncf
 	rm -f $(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-ncf

@@ -47,6 +47,7 @@ impl Row {
     }
 
     /// A size in bytes that should be below `limit`.
+    #[allow(dead_code, reason = "not every benchmark measures one")]
     pub(crate) fn size(figure: String, bytes: u64, limit: u64) -> Self {
         let mebibytes = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes * 10) >> 20) % 10);
         Self {

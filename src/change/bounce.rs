@@ -294,7 +294,7 @@ impl Prepared<'_> {
 }
 
 /// Each target with the indices of those that it comes after.
-fn steps(targets: Vec<Target>, after: Vec<Vec<usize>>) -> Vec<Step> {
+pub(super) fn steps(targets: Vec<Target>, after: Vec<Vec<usize>>) -> Vec<Step> {
     let pairs = targets.into_iter().zip(after);
     pairs
         .map(|(target, after)| Step { target, after })

@@ -13,6 +13,7 @@ use super::tree::{Tree, is_absent};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::Files;
 use crate::sys::node::Kind;
+use crate::sys::parallel;
 
 /// A file that configures an interface is a few hundred bytes. One beyond this is something else.
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -48,16 +49,21 @@ impl Files for Present<'_> {
         let Some(place) = self.0.place(&path).context(failed)? else {
             return Ok(None);
         };
-        let open = match place.stat().context(failed)?.map(|stat| stat.kind) {
+        let stat = place.stat().context(failed)?;
+        let open = match stat.map(|stat| stat.kind) {
             Some(Kind::File) => place.open(),
             Some(Kind::Symlink) => self.open_target(name),
             _ => return Ok(None),
         };
         match open {
-            Ok(file) => read_limited(file, failed).map(Some),
+            Ok(file) => read_limited(file, stat.map_or(0, |stat| stat.size), failed).map(Some),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).context(failed),
         }
+    }
+
+    fn read_all(&self, names: &[OsString]) -> Vec<Result<Option<Vec<u8>>>> {
+        parallel::map(names, |name| self.read(name))
     }
 }
 
@@ -172,12 +178,18 @@ impl Files for Compared<'_> {
     }
 }
 
-fn read_limited(file: File, failed: impl Fn() -> String) -> Result<Vec<u8>> {
-    // Room for nearly all of them at once: nothing is known of the size yet.
-    let mut content = Vec::with_capacity(1024);
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut content)
-        .context(&failed)?;
+/// Reads a file that has `size` bytes, if that has not changed and it is no link.
+fn read_limited(mut file: File, size: u64, failed: impl Fn() -> String) -> Result<Vec<u8>> {
+    let expected = usize::try_from(size.min(SIZE_LIMIT)).unwrap_or(0);
+    let mut content = vec![0; expected + 1];
+    // One call tells all of a file that is as long as it was: of hundreds of files each call counts.
+    let read = file.read(&mut content).context(&failed)?;
+    content.truncate(read);
+    if read != expected {
+        file.take((SIZE_LIMIT + 1).saturating_sub(read as u64))
+            .read_to_end(&mut content)
+            .context(&failed)?;
+    }
     if content.len() as u64 > SIZE_LIMIT {
         return Err(Error::failed(failed()).because(TOO_LARGE));
     }

@@ -269,7 +269,8 @@ pub(super) fn print_progress(output: &Output, progress: Progress<'_>) {
     }
 }
 
-fn print_step(output: &Output, step: &StepReport) {
+/// Prints a step that has ended.
+pub(super) fn print_step(output: &Output, step: &StepReport) {
     let seconds = step.took.as_secs_f64();
     match &step.result {
         Ok(()) => {

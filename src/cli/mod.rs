@@ -6,6 +6,8 @@ mod boot;
 mod change;
 mod diff;
 mod history;
+mod interface;
+mod ncftool;
 mod net;
 mod output;
 mod qos;
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, ErrorKind};
+use interface::{define, dumpxml, edit, list, undefine, updown, validate};
 use output::Output;
 use setup::{BadSettings, Session};
 
@@ -138,6 +141,17 @@ enum Command {
     Diff(diff::Args),
     Apply(apply::Args),
     History(history::Args),
+    List(list::Args),
+    #[command(name = "dumpxml")]
+    DumpXml(dumpxml::Args),
+    Define(define::Args),
+    Undefine(undefine::Args),
+    Edit(edit::Args),
+    Validate(validate::Args),
+    #[command(name = "ifup")]
+    IfUp(updown::UpArgs),
+    #[command(name = "ifdown")]
+    IfDown(updown::DownArgs),
     Net(net::Args),
     BootRollback(boot::Args),
     Qos(qos::Args),
@@ -146,12 +160,21 @@ enum Command {
 impl Command {
     fn bad_settings(&self) -> BadSettings {
         let begins = match self {
-            Self::ChangeBegin(_) | Self::Apply(_) => true,
+            Self::ChangeBegin(_)
+            | Self::Apply(_)
+            | Self::Define(_)
+            | Self::Undefine(_)
+            | Self::Edit(_)
+            | Self::IfUp(_)
+            | Self::IfDown(_) => true,
             Self::History(args) => args.begins(),
             Self::ChangeCommit(_)
             | Self::ChangeRollback(_)
             | Self::Status(_)
             | Self::Diff(_)
+            | Self::List(_)
+            | Self::DumpXml(_)
+            | Self::Validate(_)
             | Self::Net(_)
             | Self::BootRollback(_)
             | Self::Qos(_) => false,
@@ -169,8 +192,13 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command line `arguments`, the program's name first. Returns the exit status.
+/// Runs the command line `arguments`, the program's name first: under the name `ncftool`, as that does. Returns the
+/// exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if ncftool::is_meant(arguments.first()) {
+        return ncftool::run(arguments.get(1..).unwrap_or_default());
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -211,6 +239,14 @@ fn dispatch(command: Command, session: &Session, output: &Output) -> Done {
         Command::Diff(args) => diff::run(&args, session, output),
         Command::Apply(args) => apply::run(&args, session, output),
         Command::History(args) => history::run(args, session, output),
+        Command::List(args) => list::run(&args, session, output),
+        Command::DumpXml(args) => dumpxml::run(&args, session, output),
+        Command::Define(args) => define::run(&args, session, output),
+        Command::Undefine(args) => undefine::run(&args, session, output),
+        Command::Edit(args) => edit::run(&args, session, output),
+        Command::Validate(args) => Ok(validate::run(&args, output)),
+        Command::IfUp(args) => updown::up(&args, session, output),
+        Command::IfDown(args) => updown::down(&args, session, output),
         Command::Net(args) => net::run(args, session, output),
         Command::BootRollback(args) => boot::run(&args, session, output),
         Command::Qos(args) => qos::run(args, session, output),

@@ -115,6 +115,31 @@ impl Output {
         }
     }
 
+    /// Prints what is wrong with an input, with its place, to standard error.
+    pub(super) fn invalid(&self, error: &Error) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", error.one_line());
+        self.hints(error);
+    }
+
+    /// Asks a question, to standard error: standard output may be a file.
+    pub(super) fn ask(&self, question: &str) {
+        if !self.json {
+            let mut to = std::io::stderr().lock();
+            let _ = write!(to, "{question}").and_then(|()| to.flush());
+        }
+    }
+
+    /// Prints text without ending the line.
+    pub(super) fn write(text: &str) {
+        let mut to = std::io::stdout().lock();
+        let _ = write!(to, "{text}").and_then(|()| to.flush());
+    }
+
+    /// Prints to standard error, in ncftool's words.
+    pub(super) fn complain(text: impl Display) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
     fn hints(&self, error: &Error) {
         if let Some(lines) = error.excerpt_lines() {
             let _ = writeln!(std::io::stderr().lock(), "{lines}");

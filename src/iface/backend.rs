@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use super::model::Interface;
 use crate::apply::desired::Desired;
-use crate::sys::name::InterfaceName;
+use crate::sys::name::{InterfaceName, MacAddress};
+use crate::{Error, Result};
 
 /// The files that a snapshot covers. A snapshot keeps its own: what is added to the settings later was
 /// not saved, and must not be taken for a file that the change has added.
@@ -36,10 +37,55 @@ pub trait Files {
     /// What the file `name` in the configuration directory holds, or a covered file elsewhere by its absolute
     /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
+
+    /// As [`Files::read`] for each of `names`, in their order.
+    fn read_all(&self, names: &[OsString]) -> Vec<Result<Option<Vec<u8>>>> {
+        names.iter().map(|name| self.read(name)).collect()
+    }
 }
 
 /// For each interface those that must be up before it: its lower devices, the device of an alias.
 pub type Dependencies = BTreeMap<InterfaceName, BTreeSet<InterfaceName>>;
+
+/// A network card that the host has, by its burnt-in address where the driver tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// What the kernel calls it.
+    pub name: InterfaceName,
+    /// Its address.
+    pub mac: MacAddress,
+}
+
+/// What files say of an interface.
+#[derive(Debug)]
+pub struct Described {
+    /// The interface.
+    pub interface: Interface,
+    /// What the files say that is left out, and why.
+    pub warnings: Vec<Error>,
+}
+
+/// Changes of files in the configuration directory that belong together.
+#[derive(Debug, Default)]
+pub struct Edits {
+    /// The interfaces that they are about: first the one that was asked for, then its ports.
+    pub interfaces: Vec<InterfaceName>,
+    /// One for each file that changes, in the order in which they are best made.
+    pub files: Vec<FileEdit>,
+    /// What goes beyond what was asked for, for people.
+    pub notes: Vec<String>,
+}
+
+/// The change of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEdit {
+    /// Its name.
+    pub name: OsString,
+    /// What is in it; `None` where there is none yet.
+    pub before: Option<Vec<u8>>,
+    /// What it should hold; `None` where it goes away.
+    pub after: Option<Vec<u8>>,
+}
 
 /// One way of configuring interfaces by files.
 pub trait Backend {
@@ -73,4 +119,34 @@ pub trait Backend {
     /// Fails where nothing configures it, where a value is wrong (naming file, line and value), or
     /// where it asks for what the built-in applier does not know.
     fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired>;
+
+    /// The interfaces that are configured and no part of another, in the order of their names' bytes.
+    fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>>;
+
+    /// What the files say of the interface `name`. Fails where none configures it, or where it is part of another.
+    fn describe(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Described>;
+
+    /// What the files say of all that [`Backend::interfaces`] lists, in the same order.
+    fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>>;
+
+    /// The changes that make the files say what `wanted` says, and nothing else different.
+    ///
+    /// Fails where a value that must change is one that only a shell can work out.
+    fn define(&self, wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits>;
+
+    /// The changes that take the interface `name` out of the files, with its ports and all that belongs to them.
+    fn undefine(&self, name: &InterfaceName, files: &dyn Files, cards: &[Card]) -> Result<Edits>;
+
+    /// The interface `name` with all its ports, and theirs, if it is configured and no part of another.
+    fn with_ports(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<BTreeSet<InterfaceName>>;
 }

@@ -1,5 +1,8 @@
-//! Interfaces: which files configure which, what depends on what, in which order they go.
+//! Interfaces: what they are, which files configure which, what depends on what, in which order they go.
 
 pub mod backend;
+pub mod live;
+pub mod model;
 pub mod network_scripts;
 pub mod order;
+pub mod xml;

@@ -12,8 +12,6 @@ use super::lock::Lock;
 use super::sync::sync_dir;
 use crate::error::{Context, Error, Result};
 
-/// How often a lock that another holds is tried.
-
 /// The state directory. It need not exist: then nothing was ever begun.
 #[derive(Debug, Clone)]
 pub struct StateDir {

@@ -12,6 +12,7 @@
 )]
 
 pub mod host;
+pub mod memory;
 pub mod need;
 pub mod netns;
 pub mod networks;

@@ -53,7 +53,7 @@ pub(super) fn path_of(name: &OsStr) -> String {
 }
 
 /// The names of the `ifcfg` files that are no backups, in the order of their bytes.
-fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
+pub(super) fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
     let mut names = files
         .names()
         .context(|| format!("cannot list {CONFIG_DIR}"))?;
@@ -142,7 +142,7 @@ impl Config {
     }
 
     /// The `ifcfg` file `name`, which holds `bytes`.
-    fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
         let FileName { part, .. } = FileName::of(name)?;
         Some(Self {
             path: path_of(name),

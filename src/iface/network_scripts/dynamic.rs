@@ -39,8 +39,12 @@ pub(super) fn dhcp4(
 
 /// How IPv6 comes by DHCP, if it does.
 pub(super) fn dhcp6(config: &Config) -> Result<Option<Dhcp>> {
-    let is_asked = config.yes("IPV6INIT")? != Some(false) && config.yes("DHCPV6C")? == Some(true);
-    is_asked.then(|| dhcp(config)).transpose()
+    if config.yes("IPV6INIT")? == Some(false) {
+        return Ok(None);
+    }
+    // The scripts' own key, and the one that netcf writes.
+    let is_asked = config.yes("DHCPV6C")?.or(config.yes("DHCPV6")?);
+    (is_asked == Some(true)).then(|| dhcp(config)).transpose()
 }
 
 fn dhcp(config: &Config) -> Result<Dhcp> {

@@ -22,11 +22,13 @@
 //! | `refuse` | what the built-in applier does not do |
 //! | `notes` | what it leaves alone while it does the rest |
 //! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
+//! | `definition` | from files to an [`Interface`] and back |
 
 mod addresses;
 mod bond;
 mod bridge;
 mod config;
+mod definition;
 mod depends;
 mod dynamic;
 mod link;
@@ -43,11 +45,14 @@ mod vlan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::backend::{Backend, Dependencies, Files, Scope};
+use super::backend::{Backend, Card, Dependencies, Described, Edits, Files, Scope};
+use super::model::Interface;
 use crate::apply::desired::{Desired, LinkKind};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
 use config::Config;
+use definition::inventory::Inventory;
+use definition::{define, present, undefine};
 use notes::Notes;
 
 /// Where the scripts look for configuration.
@@ -113,6 +118,52 @@ impl Backend for NetworkScripts {
         } else {
             device(name, &config, files)
         }
+    }
+
+    fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        Ok(inventory
+            .top_level()
+            .map(|(name, _)| name.clone())
+            .collect())
+    }
+
+    fn describe(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Described> {
+        let inventory = Inventory::read(files, cards)?;
+        let entry = inventory.must_find(name)?;
+        Ok(present::describe(name, entry, &inventory))
+    }
+
+    fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>> {
+        let inventory = Inventory::read(files, cards)?;
+        let all = inventory.top_level();
+        Ok(all
+            .map(|(name, entry)| present::describe(name, entry, &inventory))
+            .collect())
+    }
+
+    fn define(&self, wanted: &Interface, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+        define::define(wanted, files, cards)
+    }
+
+    fn undefine(&self, name: &InterfaceName, files: &dyn Files, cards: &[Card]) -> Result<Edits> {
+        undefine::undefine(name, files, cards)
+    }
+
+    fn with_ports(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<BTreeSet<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        inventory.must_find(name)?;
+        Ok(undefine::with_ports(name, &inventory))
     }
 }
 

@@ -191,6 +191,9 @@ fn dhcp_takes_the_place_of_static_ipv4() {
     assert_eq!(notes(&eth0).len(), 1);
     assert!(one("BOOTPROTO=dhcp\nBRIDGE=br0").dhcp4.is_none());
     assert!(one("DHCPV6C=yes\nIPV6INIT=no").dhcp6.is_none());
+    // As netcf writes it; the scripts' own key goes before it.
+    assert!(one("DHCPV6=yes").dhcp6.is_some());
+    assert!(one("DHCPV6C=no\nDHCPV6=yes").dhcp6.is_none());
 }
 
 #[test]

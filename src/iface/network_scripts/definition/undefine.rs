@@ -1,0 +1,125 @@
+//! The changes that take an interface out of the files.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::super::config;
+use super::super::naming::FileName;
+use super::inventory::{Entry, Inventory};
+use super::present::{Type, type_of};
+use crate::iface::backend::{Card, Edits, FileEdit, Files};
+use crate::sys::name::InterfaceName;
+use crate::{Error, Result};
+
+/// The changes that take `name` out, its ports and theirs, their aliases, routes, rules and keys.
+pub(in crate::iface::network_scripts) fn undefine(
+    name: &InterfaceName,
+    files: &dyn Files,
+    cards: &[Card],
+) -> Result<Edits> {
+    let inventory = Inventory::read(files, cards)?;
+    inventory.must_find(name)?;
+    let removed = with_ports(name, &inventory);
+    refuse_dangling(&removed, &inventory)?;
+    let goes = |entry: &&Entry| {
+        let of = entry.interface.as_ref();
+        of.is_some_and(|of| removed.contains(of) || removed.contains(&of.device()))
+    };
+    let mut parts: BTreeSet<OsString> = removed.iter().map(|it| it.as_str().into()).collect();
+    for entry in inventory.entries().filter(goes) {
+        parts.insert(entry.config.part.clone());
+        parts.extend(entry.interface.iter().map(|it| it.as_str().into()));
+    }
+    // A part that is the name of another interface's file belongs to that one.
+    for entry in inventory.entries().filter(|entry| !goes(entry)) {
+        parts.remove(&entry.config.part);
+    }
+    let mut edits = Edits {
+        interfaces: ordered(name, &removed),
+        ..Edits::default()
+    };
+    let mut names = files.names()?;
+    names.sort();
+    for file in names {
+        let Some(known) = FileName::of(&file) else {
+            continue;
+        };
+        let entry = inventory.entries().find(|entry| entry.file_name() == file);
+        let belongs = match entry {
+            Some(entry) if !entry.is_range => goes(&entry),
+            _ => parts.contains(known.part) || is_range(known, &removed),
+        };
+        if belongs && let Some(before) = config::read(&file, files)? {
+            edits.files.push(FileEdit {
+                name: file,
+                before: Some(before),
+                after: None,
+            });
+        }
+    }
+    // Routes and rules first, the interface's own file last: as long as that is there, it is defined.
+    edits
+        .files
+        .sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
+    Ok(edits)
+}
+
+/// `name`, its ports, and theirs.
+pub(in crate::iface::network_scripts) fn with_ports(
+    name: &InterfaceName,
+    inventory: &Inventory,
+) -> BTreeSet<InterfaceName> {
+    let mut found = BTreeSet::from([name.clone()]);
+    let mut to_visit = vec![name.clone()];
+    while let Some(name) = to_visit.pop() {
+        for port in inventory.ports(&name).into_keys() {
+            if found.insert(port.clone()) {
+                to_visit.push(port);
+            }
+        }
+    }
+    found
+}
+
+fn ordered(name: &InterfaceName, removed: &BTreeSet<InterfaceName>) -> Vec<InterfaceName> {
+    let others = removed.iter().filter(|other| *other != name);
+    std::iter::once(name).chain(others).cloned().collect()
+}
+
+/// Whether the file is that of a range of aliases of one of `removed`.
+fn is_range(file: FileName<'_>, removed: &BTreeSet<InterfaceName>) -> bool {
+    let part = file.part.as_bytes();
+    file.prefix == "ifcfg-"
+        && removed.iter().any(|name| {
+            let rest = part.strip_prefix(name.as_str().as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(b"-range"))
+        })
+}
+
+/// Fails where a VLAN would be left without the device below it. (A card is there without a file.)
+fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> Result<()> {
+    for entry in inventory.entries() {
+        let Some(upper) = entry.interface.as_ref().filter(|it| !removed.contains(*it)) else {
+            continue;
+        };
+        let Some(vlan) = entry.reading().vlan(upper) else {
+            continue;
+        };
+        let lower = inventory
+            .find(&vlan.lower)
+            .filter(|_| removed.contains(&vlan.lower));
+        let made = lower.is_some_and(|lower| {
+            type_of(&vlan.lower, &lower.reading(), inventory) != Type::Ethernet
+        });
+        if made {
+            let path = &entry.config.path;
+            return Err(Error::failed(format!(
+                "{upper} ({path}) is a VLAN on {}, and could not come up without it",
+                vlan.lower
+            ))
+            .hint(format!("'ncf undefine {upper}' first")));
+        }
+    }
+    Ok(())
+}
