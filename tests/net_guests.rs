@@ -169,8 +169,9 @@ fn guests_reach_what_their_networks_let_them() {
     if !need::met(true, &["qemu-system-x86_64", "cpio", "ip", "ping"]) {
         return;
     }
-    in_namespace(|| {
-        let image = image();
+    // Out here: in there, nothing leads to Debian's packages.
+    let image = image();
+    in_namespace(move || {
         let nets = host();
         let start = |name: &'static str, last: u8, other: u8| {
             let mut plugged = Vec::new();

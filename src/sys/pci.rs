@@ -37,6 +37,7 @@ pub struct BadPciAddress(String);
 impl FromStr for PciAddress {
     type Err = BadPciAddress;
 
+    /// `0000:03:10.1`, or `03:10.1` in domain 0.
     fn from_str(text: &str) -> Result<Self, BadPciAddress> {
         parse(text).ok_or_else(|| BadPciAddress(text.to_owned()))
     }
@@ -44,15 +45,16 @@ impl FromStr for PciAddress {
 
 fn parse(text: &str) -> Option<PciAddress> {
     let (rest, function) = text.rsplit_once('.')?;
-    let mut parts = rest.split(':');
+    let (rest, slot) = rest.rsplit_once(':')?;
+    let (domain, bus) = rest.split_once(':').unwrap_or(("0", rest));
     let address = PciAddress {
-        domain: hexadecimal(parts.next()?, 8)?,
-        bus: u8::try_from(hexadecimal(parts.next()?, 2)?).ok()?,
-        slot: u8::try_from(hexadecimal(parts.next()?, 2)?).ok()?,
+        domain: hexadecimal(domain, 8)?,
+        bus: u8::try_from(hexadecimal(bus, 2)?).ok()?,
+        slot: u8::try_from(hexadecimal(slot, 2)?).ok()?,
         function: u8::try_from(hexadecimal(function, 1)?).ok()?,
     };
     let fits = address.slot <= MAX_SLOT && address.function <= MAX_FUNCTION;
-    (fits && parts.next().is_none()).then_some(address)
+    fits.then_some(address)
 }
 
 fn hexadecimal(text: &str, most: usize) -> Option<u32> {
@@ -96,9 +98,14 @@ mod tests {
         for good in ["0000:03:10.1", "10000:ff:1f.7"] {
             assert_eq!(good.parse::<PciAddress>().unwrap().to_string(), good);
         }
+        assert_eq!(
+            "03:10.1".parse::<PciAddress>().unwrap().to_string(),
+            "0000:03:10.1"
+        );
         for bad in [
             "",
-            "03:10.1",
+            "10.1",
+            "../../x",
             "0000:03:20.1",
             "0000:03:10.8",
             "0000:03:10",

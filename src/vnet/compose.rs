@@ -2,11 +2,12 @@
 
 use ipnet::IpNet;
 
-use super::model::PciAddress;
+use super::model::pci;
 use super::name::NetworkName;
 use crate::error::{Error, Result};
 use crate::qos::Bandwidth;
 use crate::sys::name::InterfaceName;
+use crate::sys::pci::PciAddress;
 use crate::xml::Tree;
 
 /// What a network is to be.
@@ -89,7 +90,7 @@ impl Sketch {
             .with_some("managed", managed)
             .and_all(pf)
             .and_all(devices)
-            .and_all(self.pci.iter().map(|address| address.to_xml()))
+            .and_all(self.pci.iter().map(|address| pci::to_xml(*address)))
     }
 
     fn mode(&self) -> Result<&str> {

@@ -109,9 +109,9 @@ impl Update<'_> {
                 .find(|it| it.attribute("dev") == Some(dev));
             (same, format!("interface {dev}"))
         } else {
-            let address = super::model::PciAddress::from_xml(device)?;
+            let address = super::model::pci::from_xml(device)?;
             let is_it = |it: &Element<'_>| {
-                super::model::PciAddress::from_xml(*it).is_ok_and(|other| other == address)
+                super::model::pci::from_xml(*it).is_ok_and(|other| other == address)
             };
             (
                 all.iter().copied().find(is_it),

@@ -12,10 +12,10 @@ use super::{lock, read, store, taken_names};
 use crate::error::{Error, Result};
 use crate::qos::{Bandwidth, Limit};
 use crate::sys::name::InterfaceName;
+use crate::sys::pci::PciAddress;
 use crate::vnet::compose::Sketch;
 use crate::vnet::define::Known;
 use crate::vnet::definition::Definition;
-use crate::vnet::model::PciAddress;
 use crate::vnet::name::NetworkName;
 use crate::xml::Source;
 

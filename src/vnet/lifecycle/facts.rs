@@ -11,8 +11,8 @@ use crate::sys::netlink::address::LinkAddress;
 use crate::sys::netlink::ipv6;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::route::{MAIN_TABLE, Origin, Route};
+use crate::sys::pci::PciAddress;
 use crate::sys::sysctl::{Parameter, Switch};
-use crate::vnet::model::PciAddress;
 
 /// Where the kernel lists PCI devices, each by its address.
 const PCI_DEVICES: &str = "/sys/bus/pci/devices";

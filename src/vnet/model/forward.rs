@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::attribute::{device, required_device, yes_no};
 use super::bridge::{Isolation, VirtualBridge};
 use super::network::Fill;
-use super::pci::PciAddress;
+use super::pci;
 use crate::error::{Error, Result};
 use crate::sys::name::InterfaceName;
+use crate::sys::pci::PciAddress;
 use crate::xml::Element;
 
 /// What the guests are connected to.
@@ -256,7 +257,7 @@ impl<'a> Pool<'a> {
         for element in forward.children_named("address") {
             element.required("type")?;
             element.one_of("type", &[("pci", ())])?;
-            addresses.push((element, PciAddress::from_xml(element)?));
+            addresses.push((element, pci::from_xml(element)?));
         }
         let pf = match forward.child("pf")? {
             Some(element) => Some((element, required_device(element, "dev")?)),

@@ -9,7 +9,7 @@
 //! | `forward` | [`Forward`]: what the guests are connected to, by forward mode |
 //! | `bridge` | [`VirtualBridge`]: a bridge of ncf's own, for isolated, `route`, `open` and `nat` |
 //! | `address` | addresses of that bridge, static routes |
-//! | `pci` | [`PciAddress`] |
+//! | `pci` | PCI addresses in XML |
 //! | `vlan` | [`Vlan`] |
 //! | `virtualport` | [`VirtualPort`] |
 //! | `port` | [`PortGroup`], and what a port gets from interface, portgroup and network |
@@ -20,7 +20,7 @@ mod attribute;
 mod bridge;
 mod forward;
 mod network;
-mod pci;
+pub mod pci;
 mod port;
 mod virtualport;
 mod vlan;
@@ -29,7 +29,6 @@ pub use address::{BridgeAddress, StaticRoute};
 pub use bridge::{Isolation, MacTable, Services, VirtualBridge};
 pub use forward::{Devices, Forward, HostdevDriver, Macvtap, MacvtapMode};
 pub use network::{Fill, Network};
-pub use pci::PciAddress;
 pub use port::{PortGroup, PortRequest, PortSettings};
 pub use virtualport::{VirtualPort, VirtualPortKind};
 pub use vlan::{NativeMode, Tag, Vlan};

@@ -32,7 +32,6 @@ use crate::sys::name::MacAddress;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
-use crate::sys::pci::PciAddress;
 use crate::sys::sriov::Sysfs;
 use crate::vnet::model::{
     Devices, Forward, MacvtapMode, Network, PortRequest, PortSettings, VirtualPortKind,
@@ -71,7 +70,7 @@ impl Kernel {
         match devices {
             Devices::Interfaces(names) => Ok(names.iter().cloned().map(Device::Link).collect()),
             Devices::Addresses(addresses) => {
-                let addresses = addresses.iter().map(|it| Device::Pci(pci(*it)));
+                let addresses = addresses.iter().map(|it| Device::Pci(*it));
                 Ok(addresses.collect())
             }
             Devices::VirtualFunctions(physical) => {
@@ -87,16 +86,6 @@ impl Kernel {
                 Ok(links)
             }
         }
-    }
-}
-
-/// A definition's PCI address as the kernel's.
-fn pci(address: crate::vnet::model::PciAddress) -> PciAddress {
-    PciAddress {
-        domain: address.domain.into(),
-        bus: address.bus,
-        slot: address.slot,
-        function: address.function,
     }
 }
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::record::{Connection, Hostdev, Port};
-use crate::sys::pci::PciAddress;
-use crate::vnet::model::{NativeMode, Vlan};
+use crate::vnet::model::{NativeMode, Vlan, pci};
 use crate::xml::Tree;
 
 /// The MTU that a guest takes for granted.
@@ -105,23 +104,13 @@ impl Port {
         if let Some(driver) = &hostdev.driver {
             tree.push(Tree::new("driver").with("name", driver));
         }
-        tree.push(Tree::new("source").and(address(hostdev.address)));
+        tree.push(Tree::new("source").and(pci::to_xml(hostdev.address)));
         if let Some(function) = hostdev.function.as_ref().filter(|it| it.wanted.vlan != 0) {
             let tag = Tree::new("tag").with("id", function.wanted.vlan);
             tree.push(Tree::new("vlan").and(tag));
         }
         tree
     }
-}
-
-/// A PCI address as libvirt writes it.
-pub(in crate::vnet) fn address(address: PciAddress) -> Tree {
-    Tree::new("address")
-        .with("type", "pci")
-        .with("domain", format!("0x{:04x}", address.domain))
-        .with("bus", format!("0x{:02x}", address.bus))
-        .with("slot", format!("0x{:02x}", address.slot))
-        .with("function", format!("0x{:x}", address.function))
 }
 
 /// Tags as libvirt writes them.

@@ -2,7 +2,7 @@
 
 use super::domain::Interface;
 use crate::error::Result;
-use crate::vnet::model::{PortSettings, VirtualPort, VirtualPortKind};
+use crate::vnet::model::{PortSettings, VirtualPort, VirtualPortKind, pci};
 use crate::vnet::plug::Place;
 use crate::vnet::ports::format;
 use crate::xml::{Edit, Element, Tree};
@@ -25,7 +25,7 @@ pub(super) fn interface(
             ("direct", source.with("mode", mode.as_str()))
         }
         Place::Hostdev { address, .. } => {
-            let source = Tree::new("source").and(format::address(*address));
+            let source = Tree::new("source").and(pci::to_xml(*address));
             ("hostdev", source)
         }
     };
