@@ -13,6 +13,7 @@ use crate::apply::Target;
 use crate::apply::schedule::{self, StepReport, Verb};
 use crate::error::{Context, Error, Result};
 use crate::iface::backend::{Backend, Files};
+use crate::iface::model::Kind;
 use crate::iface::order::{down_after, down_order, up_after, up_order};
 use crate::state::Lock;
 use crate::sys::name::InterfaceName;
@@ -22,7 +23,7 @@ use crate::sys::signals::SignalGuard;
 const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Takes `name` down or brings it up: a bridge's or bond's ports before it, and after it on the way down; and, to
-/// bring up, the devices below VLANs in it where those are not there yet.
+/// bring up a VLAN, the device below it where that is not there yet.
 ///
 /// Fails with nothing touched where it is not configured, is part of another interface, or where the applier could not
 /// bring it up. What failed after that is in the reports, in the order of the steps.
@@ -94,33 +95,30 @@ fn names(
     let backend = host.backend.as_ref();
     let mut names = backend.with_ports(name, files, &cards)?;
     if verb == Verb::Up && running.is_known() {
-        // A VLAN rests on another device, and so may a port that is one.
-        while let missing = missing(backend, &names, files, running)
-            && !missing.is_empty()
-        {
-            for lower in missing {
-                names.extend(
-                    backend
-                        .with_ports(&lower, files, &cards)
-                        .unwrap_or_default(),
-                );
-                names.insert(lower);
-            }
+        let lower = lower(backend, name, files, running)?;
+        for lower in lower.into_iter().filter(|lower| !running.has(lower)) {
+            names.extend(
+                backend
+                    .with_ports(&lower, files, &cards)
+                    .unwrap_or_default(),
+            );
         }
     }
     Ok(names)
 }
 
-/// What `names` rest on, that is configured and not there yet.
-fn missing(
+/// The device below a VLAN.
+fn lower(
     backend: &dyn Backend,
-    names: &BTreeSet<InterfaceName>,
+    name: &InterfaceName,
     files: &dyn Files,
     running: &Running,
-) -> BTreeSet<InterfaceName> {
-    let lower = backend.dependencies(names, files).into_values().flatten();
-    let missing = lower.filter(|lower| !names.contains(lower) && !running.has(lower));
-    backend.configured(&missing.collect(), files)
+) -> Result<Option<InterfaceName>> {
+    let described = backend.describe(name, files, &running.cards())?;
+    Ok(match described.interface.kind {
+        Kind::Vlan(vlan) => Some(vlan.lower),
+        _ => None,
+    })
 }
 
 fn targets(
