@@ -1,9 +1,7 @@
 //! Virtual functions of an SR-IOV card, set through the physical function that they belong to.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    LinkAttribute, LinkExtentMask, LinkMessage, LinkVfInfo, VfInfo, VfInfoRate,
-};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkVfInfo, VfInfo, VfInfoRate};
 
 use super::Socket;
 use super::link::Link;
@@ -23,30 +21,6 @@ pub struct FunctionRate {
 impl Socket {
     /// What the virtual functions of a card may send, in order of their numbers. Empty for a card without any.
     pub fn function_rates(&mut self, card: &Link) -> Result<Vec<FunctionRate>> {
-        let mut request = LinkMessage::default();
-        request.header.index = card.index;
-        request.attributes.push(LinkAttribute::ExtMask(vec![
-            LinkExtentMask::Vf,
-            LinkExtentMask::SkipStats,
-        ]));
-        let answer = self
-            .get(RouteNetlinkMessage::GetLink(request))
-            .map_err(|refusal| {
-                refusal.during(format!(
-                    "cannot list the virtual functions of {}",
-                    card.name
-                ))
-            })?;
-        let Some(RouteNetlinkMessage::NewLink(message)) = answer else {
-            return Ok(Vec::new());
-        };
-        let functions = message
-            .attributes
-            .iter()
-            .flat_map(|attribute| match attribute {
-                LinkAttribute::VfInfoList(functions) => functions.as_slice(),
-                _ => &[],
-            });
         let rate = |info: &VfInfo| match info {
             VfInfo::Rate(rate) => Some(FunctionRate {
                 function: rate.vf_id,
@@ -55,7 +29,9 @@ impl Socket {
             }),
             _ => None,
         };
+        let functions = self.functions(card)?;
         Ok(functions
+            .iter()
             .filter_map(|function| function.0.iter().find_map(rate))
             .collect())
     }

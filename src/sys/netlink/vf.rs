@@ -61,6 +61,15 @@ fn number_of(infos: &[VfInfo]) -> Option<u32> {
 impl Socket {
     /// What `physical` says of its function `number`; `None` where it has no such function.
     pub fn function(&mut self, physical: &Link, number: u32) -> Result<Option<Function>> {
+        let functions = self.functions(physical)?;
+        let found = functions
+            .iter()
+            .find(|function| number_of(&function.0) == Some(number));
+        Ok(found.map(|function| Function::of(&function.0)))
+    }
+
+    /// Everything that `physical` says of its functions, in order of their numbers; empty where it has none.
+    pub(super) fn functions(&mut self, physical: &Link) -> Result<Vec<LinkVfInfo>> {
         let mut request = LinkMessage::default();
         request.header.index = physical.index;
         request.attributes.push(LinkAttribute::ExtMask(vec![
@@ -74,19 +83,14 @@ impl Socket {
                 refusal.during(format!("cannot list the virtual functions of {name}"))
             })?;
         let Some(RouteNetlinkMessage::NewLink(message)) = answer else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let functions = message
-            .attributes
-            .iter()
-            .filter_map(|attribute| match attribute {
-                LinkAttribute::VfInfoList(functions) => Some(functions),
-                _ => None,
-            });
-        let found = functions
-            .flatten()
-            .find(|function| number_of(&function.0) == Some(number));
-        Ok(found.map(|function| Function::of(&function.0)))
+        let lists = message.attributes.into_iter();
+        let lists = lists.filter_map(|attribute| match attribute {
+            LinkAttribute::VfInfoList(functions) => Some(functions),
+            _ => None,
+        });
+        Ok(lists.flatten().collect())
     }
 
     /// Sets the address that the function must use.
