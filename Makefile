@@ -55,7 +55,7 @@ demo: ## show it at work, in network namespaces of its own
 
 test: ## all tests; root, for those with namespaces and virtual machines
 	tests/setup test
-	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --all-targets --no-fail-fast
 	$(CARGO) test --locked --doc
 	tests/setup vm || [ "$$CI" != true ]
 	tests/vm/run

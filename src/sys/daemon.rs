@@ -117,8 +117,8 @@ mod tests {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), format!("{}\n", child.id())).unwrap();
-        // Until it is no longer this program's copy.
-        while Daemon::find(file.path(), "sleep", None).is_none() {
+        // Until it is no longer this program's copy: the kernel changes the name first, the arguments a little later.
+        while Daemon::find(file.path(), "sleep", Some("1000")).is_none() {
             thread::sleep(POLL);
         }
         (child, file)
