@@ -149,4 +149,15 @@ pub trait Backend {
         files: &dyn Files,
         cards: &[Card],
     ) -> Result<BTreeSet<InterfaceName>>;
+
+    /// As [`Backend::with_ports`], with what must be there before these can come up, at any depth: the lower devices of
+    /// VLANs and the devices of aliases, with the ports of those. What `is_there` or is not configured is left out,
+    /// and what is below it is not looked for.
+    fn with_lower(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+        is_there: &dyn Fn(&InterfaceName) -> bool,
+    ) -> Result<BTreeSet<InterfaceName>>;
 }

@@ -3,11 +3,12 @@
 //! netcf asks augeas anew for each question, which for a thousand interfaces takes the better part of a second. Here
 //! every file is read and parsed once, and two maps answer the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::super::config::{self, Config};
+use super::super::vlan;
 use super::reading::Reading;
 use crate::error::Context;
 use crate::iface::backend::{Card, Files};
@@ -174,6 +175,46 @@ impl Inventory {
         found.filter(|(_, entry)| entry.upper.is_none())
     }
 
+    /// `name`, its ports, and theirs.
+    pub(in crate::iface::network_scripts) fn with_ports(
+        &self,
+        name: &InterfaceName,
+    ) -> BTreeSet<InterfaceName> {
+        Self::reached(name, |name| self.ports(name).into_keys().collect())
+    }
+
+    /// `name`, and all that must be there before it can come up: ports, theirs, and lower devices that are configured
+    /// and not there yet, with theirs.
+    pub(in crate::iface::network_scripts) fn with_lower(
+        &self,
+        name: &InterfaceName,
+        is_there: &dyn Fn(&InterfaceName) -> bool,
+    ) -> BTreeSet<InterfaceName> {
+        Self::reached(name, |name| {
+            let mut below: Vec<_> = self.ports(name).into_keys().collect();
+            let lower = self.find(name).and_then(|entry| entry.lower(name));
+            below.extend(lower.filter(|it| self.find(it).is_some() && !is_there(it)));
+            below
+        })
+    }
+
+    /// All that `below` leads to from `name`, itself included.
+    fn reached(
+        name: &InterfaceName,
+        below: impl Fn(&InterfaceName) -> Vec<InterfaceName>,
+    ) -> BTreeSet<InterfaceName> {
+        let mut found = BTreeSet::from([name.clone()]);
+        let mut to_visit = vec![name.clone()];
+        while let Some(name) = to_visit.pop() {
+            for next in below(&name) {
+                if found.insert(next.clone()) {
+                    to_visit.push(next);
+                }
+            }
+        }
+        found
+    }
+
     /// The file of the interface `name`, which must be there and no port.
     pub(in crate::iface::network_scripts) fn must_find(
         &self,
@@ -241,6 +282,20 @@ impl Entry {
     /// The file's name.
     pub(in crate::iface::network_scripts) fn file_name(&self) -> OsString {
         super::super::naming::file_name("ifcfg-", &self.config.part)
+    }
+
+    /// What must be there before `name`, whose file it is, can be made: the device of an alias, the lower device of a
+    /// VLAN.
+    fn lower(&self, name: &InterfaceName) -> Option<InterfaceName> {
+        if name.is_alias() {
+            return Some(name.device());
+        }
+        // A wrong value is the applier's to refuse.
+        let is_vlan = vlan::is(&self.config).unwrap_or(false);
+        is_vlan
+            .then(|| vlan::of(name, &self.config).ok())
+            .flatten()
+            .map(|vlan| vlan.lower)
     }
 
     /// Whether it is a port by `key`.

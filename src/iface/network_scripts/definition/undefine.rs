@@ -20,7 +20,7 @@ pub(in crate::iface::network_scripts) fn undefine(
 ) -> Result<Edits> {
     let inventory = Inventory::read(files, cards)?;
     inventory.must_find(name)?;
-    let removed = with_ports(name, &inventory);
+    let removed = inventory.with_ports(name);
     refuse_dangling(&removed, &inventory)?;
     let goes = |entry: &&Entry| {
         let of = entry.interface.as_ref();
@@ -63,23 +63,6 @@ pub(in crate::iface::network_scripts) fn undefine(
         .files
         .sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
     Ok(edits)
-}
-
-/// `name`, its ports, and theirs.
-pub(in crate::iface::network_scripts) fn with_ports(
-    name: &InterfaceName,
-    inventory: &Inventory,
-) -> BTreeSet<InterfaceName> {
-    let mut found = BTreeSet::from([name.clone()]);
-    let mut to_visit = vec![name.clone()];
-    while let Some(name) = to_visit.pop() {
-        for port in inventory.ports(&name).into_keys() {
-            if found.insert(port.clone()) {
-                to_visit.push(port);
-            }
-        }
-    }
-    found
 }
 
 fn ordered(name: &InterfaceName, removed: &BTreeSet<InterfaceName>) -> Vec<InterfaceName> {
