@@ -38,9 +38,15 @@ pub trait Files {
     /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
 
-    /// As [`Files::read`] for each of `names`, in their order.
-    fn read_all(&self, names: &[OsString]) -> Vec<Result<Option<Vec<u8>>>> {
-        names.iter().map(|name| self.read(name)).collect()
+    /// The files that [`Files::names`] tells and whose names are `wanted`, with what [`Files::read`] tells of each, in
+    /// any order.
+    fn matching(
+        &self,
+        wanted: &(dyn Fn(&OsStr) -> bool + Sync),
+    ) -> Result<Vec<(OsString, Result<Vec<u8>>)>> {
+        let names = self.names()?.into_iter().filter(|name| wanted(name));
+        let read = names.filter_map(|name| Some((self.read(&name).transpose()?, name)));
+        Ok(read.map(|(bytes, name)| (name, bytes)).collect())
     }
 }
 

@@ -141,6 +141,7 @@ impl Backend for NetworkScripts {
 
     fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>> {
         let inventory = Inventory::read(files, cards)?;
+        inventory.parse_all();
         let all = inventory.top_level();
         Ok(all
             .map(|(name, entry)| present::describe(name, entry, &inventory))

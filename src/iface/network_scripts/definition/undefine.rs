@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::config;
 use super::super::naming::FileName;
-use super::inventory::{Entry, Inventory};
+use super::entry::Entry;
+use super::inventory::Inventory;
 use super::present::{Type, type_of};
 use crate::iface::backend::{Card, Edits, FileEdit, Files};
 use crate::sys::name::InterfaceName;
@@ -23,17 +24,17 @@ pub(in crate::iface::network_scripts) fn undefine(
     let removed = inventory.with_ports(name);
     refuse_dangling(&removed, &inventory)?;
     let goes = |entry: &&Entry| {
-        let of = entry.interface.as_ref();
+        let of = entry.interface();
         of.is_some_and(|of| removed.contains(of) || removed.contains(&of.device()))
     };
     let mut parts: BTreeSet<OsString> = removed.iter().map(|it| it.as_str().into()).collect();
     for entry in inventory.entries().filter(goes) {
-        parts.insert(entry.config.part.clone());
-        parts.extend(entry.interface.iter().map(|it| it.as_str().into()));
+        parts.insert(entry.part().to_owned());
+        parts.extend(entry.interface().iter().map(|it| it.as_str().into()));
     }
     // A part that is the name of another interface's file belongs to that one.
     for entry in inventory.entries().filter(|entry| !goes(entry)) {
-        parts.remove(&entry.config.part);
+        parts.remove(entry.part());
     }
     let mut edits = Edits {
         interfaces: ordered(name, &removed),
@@ -45,9 +46,9 @@ pub(in crate::iface::network_scripts) fn undefine(
         let Some(known) = FileName::of(&file) else {
             continue;
         };
-        let entry = inventory.entries().find(|entry| entry.file_name() == file);
+        let entry = inventory.file(&file);
         let belongs = match entry {
-            Some(entry) if !entry.is_range => goes(&entry),
+            Some(entry) if !entry.is_range() => goes(&entry),
             _ => parts.contains(known.part) || is_range(known, &removed),
         };
         if belongs && let Some(before) = config::read(&file, files)? {
@@ -82,8 +83,8 @@ fn is_range(file: FileName<'_>, removed: &BTreeSet<InterfaceName>) -> bool {
 
 /// Fails where a VLAN would be left without the device below it. (A card is there without a file.)
 fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> Result<()> {
-    for entry in inventory.entries() {
-        let Some(upper) = entry.interface.as_ref().filter(|it| !removed.contains(*it)) else {
+    for entry in inventory.entries().filter(|entry| entry.may_be_vlan()) {
+        let Some(upper) = entry.interface().filter(|it| !removed.contains(*it)) else {
             continue;
         };
         let Some(vlan) = entry.reading().vlan(upper) else {
@@ -96,7 +97,7 @@ fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> 
             type_of(&vlan.lower, &lower.reading(), inventory) != Type::Ethernet
         });
         if made {
-            let path = &entry.config.path;
+            let path = &entry.config().path;
             return Err(Error::failed(format!(
                 "{upper} ({path}) is a VLAN on {}, and could not come up without it",
                 vlan.lower
