@@ -51,6 +51,12 @@ impl Files for Present<'_> {
         }
     }
 
+    fn is_link(&self, name: &OsStr) -> bool {
+        let place = CoveredPath::new(PathBuf::from(name)).map(|path| self.0.place(&path));
+        let stat = place.and_then(|place| place.ok()??.stat().ok()?);
+        stat.is_some_and(|stat| stat.kind == Kind::Symlink)
+    }
+
     fn matching(
         &self,
         wanted: &(dyn Fn(&OsStr) -> bool + Sync),

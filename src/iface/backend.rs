@@ -38,6 +38,11 @@ pub trait Files {
     /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
 
+    /// Whether `name` in the configuration directory is a symbolic link, be it to nothing.
+    fn is_link(&self, _name: &OsStr) -> bool {
+        false
+    }
+
     /// The files that [`Files::names`] tells and whose names are `wanted`, with what [`Files::read`] tells of each, in
     /// any order.
     fn matching(

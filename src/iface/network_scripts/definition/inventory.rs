@@ -184,7 +184,12 @@ impl Inventory {
         &self,
         name: &InterfaceName,
     ) -> BTreeSet<InterfaceName> {
-        Self::reached(name, |name| self.ports(name).into_keys().collect())
+        self.ports_below(name).into_iter().collect()
+    }
+
+    /// The same, each port after what it is in.
+    pub(super) fn ports_below(&self, name: &InterfaceName) -> Vec<InterfaceName> {
+        reached(name, |name| self.ports(name).into_keys().collect())
     }
 
     /// `name`, and all that must be there before it can come up: ports, theirs, and lower devices that are configured
@@ -194,29 +199,13 @@ impl Inventory {
         name: &InterfaceName,
         is_there: &dyn Fn(&InterfaceName) -> bool,
     ) -> BTreeSet<InterfaceName> {
-        Self::reached(name, |name| {
+        let found = reached(name, |name| {
             let mut below: Vec<_> = self.ports(name).into_keys().collect();
             let lower = self.find(name).and_then(|entry| entry.lower(name));
             below.extend(lower.filter(|it| self.find(it).is_some() && !is_there(it)));
             below
-        })
-    }
-
-    /// All that `below` leads to from `name`, itself included.
-    fn reached(
-        name: &InterfaceName,
-        below: impl Fn(&InterfaceName) -> Vec<InterfaceName>,
-    ) -> BTreeSet<InterfaceName> {
-        let mut found = BTreeSet::from([name.clone()]);
-        let mut to_visit = vec![name.clone()];
-        while let Some(name) = to_visit.pop() {
-            for next in below(&name) {
-                if found.insert(next.clone()) {
-                    to_visit.push(next);
-                }
-            }
-        }
-        found
+        });
+        found.into_iter().collect()
     }
 
     /// The file of the interface `name`, which must be there and no port.
@@ -243,4 +232,22 @@ impl Inventory {
             }
         }
     }
+}
+
+/// All that `below` leads to from `name`, itself first, each once and after what first led to it.
+fn reached(
+    name: &InterfaceName,
+    below: impl Fn(&InterfaceName) -> Vec<InterfaceName>,
+) -> Vec<InterfaceName> {
+    let mut found = vec![name.clone()];
+    let mut at = 0;
+    while let Some(name) = found.get(at) {
+        for next in below(name) {
+            if !found.contains(&next) {
+                found.push(next);
+            }
+        }
+        at += 1;
+    }
+    found
 }

@@ -1,7 +1,8 @@
 //! The changes that take an interface out of the files.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::config;
@@ -51,7 +52,11 @@ pub(in crate::iface::network_scripts) fn undefine(
             Some(entry) if !entry.is_range() => goes(&entry),
             _ => parts.contains(known.part) || is_range(known, &removed),
         };
-        if belongs && let Some(before) = config::read(&file, files)? {
+        // A link to nothing goes too.
+        if belongs
+            && let Some(before) =
+                config::read(&file, files)?.or_else(|| files.is_link(&file).then(Vec::new))
+        {
             edits.files.push(FileEdit {
                 name: file,
                 before: Some(before),
@@ -59,11 +64,30 @@ pub(in crate::iface::network_scripts) fn undefine(
             });
         }
     }
-    // Routes and rules first, the interface's own file last: as long as that is there, it is defined.
+    let ranks = inventory.ports_below(name);
     edits
         .files
-        .sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
+        .sort_by_key(|edit| turn(&edit.name, &inventory, &ranks));
     Ok(edits)
+}
+
+/// When a file goes: routes and rules first, ports before what they are in, the interface's own file last. As long as
+/// that is there, all that is left is found by it, and undefining it again does the rest.
+fn turn(
+    name: &OsStr,
+    inventory: &Inventory,
+    ranks: &[InterfaceName],
+) -> (bool, Option<Reverse<usize>>, bool) {
+    let entry = inventory.file(name);
+    let interface = entry.and_then(Entry::interface);
+    let rank = interface.and_then(|it| ranks.iter().position(|rank| *rank == it.device()));
+    let counts = interface.and_then(|it| inventory.find(it).filter(|_| !it.is_alias()));
+    let is_own = counts.is_some_and(|counts| counts.file_name() == name);
+    (
+        name.as_bytes().starts_with(b"ifcfg-"),
+        rank.map(Reverse),
+        is_own,
+    )
 }
 
 fn ordered(name: &InterfaceName, removed: &BTreeSet<InterfaceName>) -> Vec<InterfaceName> {
