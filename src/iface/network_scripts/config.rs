@@ -25,6 +25,8 @@ pub(super) struct Config {
     pub(super) part: OsString,
     /// What it holds.
     pub(super) file: File,
+    /// Other files with the same `DEVICE`, which do not count, if it was looked for by that.
+    pub(super) overrules: Vec<String>,
     /// What `/etc/sysconfig/network` holds, which the scripts read before it.
     global: Option<File>,
 }
@@ -76,8 +78,8 @@ pub(super) fn all(files: &dyn Files) -> Result<Vec<Config>> {
     Ok(configs)
 }
 
-/// For each of `devices` the file that configures it, by the file's `DEVICE`; the first file wins. Files that
-/// cannot be read are left out.
+/// For each of `devices` the file that configures it, by the file's `DEVICE`; the last file wins, as in
+/// [`Config::by_device`]. Files that cannot be read are left out.
 pub(super) fn by_devices(
     devices: &BTreeSet<InterfaceName>,
     files: &dyn Files,
@@ -91,7 +93,7 @@ pub(super) fn by_devices(
             && let Some(device) = config.device()
             && devices.contains(&device)
         {
-            found.entry(device).or_insert(config);
+            found.insert(device, config);
         }
     }
     found
@@ -157,6 +159,7 @@ impl Config {
             path: path_of(name),
             part: part.to_owned(),
             file: File::parse(bytes),
+            overrules: Vec::new(),
             global: None,
         }
     }
@@ -192,15 +195,21 @@ impl Config {
         Ok(config.filter(|config| config.interface().as_ref() == Some(name)))
     }
 
-    /// The first file whose `DEVICE` is `name`. Reads all until then.
+    /// The last file whose `DEVICE` is `name`: of the list of all of them, which `get_config_by_device` in
+    /// `network-functions` makes, `source_config` takes what follows the last `/`. Reads all.
     pub(super) fn by_device(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
+        let mut found: Option<Self> = None;
         for file in ifcfg_names(files)? {
             let config = Self::read(&file, files)?;
-            if let Some(config) = config.filter(|it| it.device().as_ref() == Some(name)) {
-                return Ok(Some(config));
+            if let Some(mut config) = config.filter(|it| it.device().as_ref() == Some(name)) {
+                if let Some(before) = found.take() {
+                    config.overrules = before.overrules;
+                    config.overrules.push(before.path);
+                }
+                found = Some(config);
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// What the names of files beside this one end with: the device, then the configuration's own name, as

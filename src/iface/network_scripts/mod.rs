@@ -183,6 +183,7 @@ impl Backend for NetworkScripts {
 /// A device, with the aliases that come up with it.
 fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Desired> {
     let mut notes = Notes::default();
+    notes.overruled(config);
     notes.left_alone(config)?;
     let kind = link::kind(name, config, files, &mut notes)?;
     let mut desired = Desired {

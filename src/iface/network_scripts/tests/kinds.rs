@@ -308,3 +308,29 @@ fn what_is_below_comes_up_first() {
     let order: Vec<_> = order.iter().map(InterfaceName::as_str).collect();
     assert_eq!(order, ["eth0", "bond0", "bond0.5", "br5"]);
 }
+
+#[test]
+fn of_several_files_for_a_device_the_last_counts_everywhere() {
+    let files = [
+        ("ifcfg-b", "DEVICE=eth0\nMTU=1400\n"),
+        ("ifcfg-c", "DEVICE=eth0\nMTU=1300\n"),
+        ("ifcfg-a", "DEVICE=eth0\nMTU=1500\n"),
+    ];
+    let found = desired("eth0", &files).unwrap();
+    assert_eq!(found.mtu, Some(1300));
+    let counts = "/etc/sysconfig/network-scripts/ifcfg-c is for the same DEVICE, and counts";
+    let said = ["a", "b"]
+        .map(|it| format!("/etc/sysconfig/network-scripts/ifcfg-{it}: not applied: {counts}"));
+    assert_eq!(found.notes, said);
+    let shown = NetworkScripts.describe(&name("eth0"), &memory(&files), &[]);
+    let shown = shown.unwrap();
+    assert_eq!(
+        shown.interface.mtu.map(|mtu| mtu.to_string()),
+        Some("1300".into())
+    );
+    assert_eq!(shown.warnings.len(), 2);
+    // But one that has the name comes before all.
+    let mut files = files.to_vec();
+    files.push(("ifcfg-eth0", "MTU=1200\n"));
+    assert_eq!(desired("eth0", &files).unwrap().mtu, Some(1200));
+}
