@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 
 use super::naming::{FileName, file_name};
+use super::ranges;
 use super::refuse;
 use super::scan;
 use super::{CONFIG_DIR, GLOBAL};
@@ -114,29 +115,25 @@ pub(super) fn configured(
     found
 }
 
-/// The files `ifcfg-NAME:*`, in natural order.
-pub(super) fn aliases(name: &InterfaceName, files: &dyn Files) -> Result<Vec<Config>> {
-    let beginning = format!("ifcfg-{name}:");
+/// The `ifcfg` files whose names begin with `beginning`, in the order of their names.
+pub(super) fn beside(beginning: &str, files: &dyn Files) -> Result<Vec<Config>> {
     let mut names = ifcfg_names(files)?;
     names.retain(|name| name.as_bytes().starts_with(beginning.as_bytes()));
     let mut configs = Vec::new();
     for name in names {
         configs.extend(Config::read(&name, files)?);
     }
+    Ok(configs)
+}
+
+/// The files `ifcfg-NAME:*`, in natural order.
+pub(super) fn aliases(name: &InterfaceName, files: &dyn Files) -> Result<Vec<Config>> {
+    let mut configs = beside(&format!("ifcfg-{name}:"), files)?;
     configs.sort_by(|a, b| match (a.interface(), b.interface()) {
         (Some(a), Some(b)) => order::natural(&a, &b),
         (a, b) => a.is_none().cmp(&b.is_none()),
     });
     Ok(configs)
-}
-
-/// Whether there is a file that makes a range of aliases for `name`; says which.
-pub(super) fn range_file(name: &InterfaceName, files: &dyn Files) -> Result<Option<OsString>> {
-    let beginning = format!("ifcfg-{name}-range");
-    let names = ifcfg_names(files)?;
-    Ok(names
-        .into_iter()
-        .find(|name| name.as_bytes().starts_with(beginning.as_bytes())))
 }
 
 impl Config {
@@ -227,10 +224,15 @@ impl Config {
         self.name_at("DEVICE")
     }
 
-    /// The interface that the file configures: `DEVICE`, else what its own name says.
+    /// The interface that the file configures: `DEVICE`, else what its own name says. A range of aliases is its
+    /// device's: it comes up with that.
     pub(super) fn interface(&self) -> Option<InterfaceName> {
-        self.device()
-            .or_else(|| self.part.to_str().and_then(|part| part.parse().ok()))
+        let part = self.part.to_str();
+        let is_range = self.file.get("IPADDR_START").is_some();
+        part.filter(|_| is_range)
+            .and_then(ranges::device_of)
+            .or_else(|| self.device())
+            .or_else(|| part?.parse().ok())
     }
 
     /// The value of `key`, if it is an interface name; no error where it is not.

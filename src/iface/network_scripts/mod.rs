@@ -21,7 +21,7 @@
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
 //! | `notes` | what it leaves alone while it does the rest |
-//! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
+//! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `ranges`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
 //! | `definition` | from files to an [`Interface`] and back |
 
 mod addresses;
@@ -34,6 +34,7 @@ mod dynamic;
 mod link;
 mod naming;
 mod notes;
+mod ranges;
 mod refuse;
 mod routes;
 mod rules;
@@ -237,6 +238,9 @@ fn protocols(
             addresses::add(&mut desired.addresses, address);
         }
         desired.rules.extend(rules::of(&label, &alias, files)?);
+    }
+    for address in ranges::of(&name, config, files)? {
+        addresses::add(&mut desired.addresses, address);
     }
     Ok(())
 }
