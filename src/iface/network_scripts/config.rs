@@ -164,16 +164,21 @@ impl Config {
     /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is
     /// `NAME`.
     pub(super) fn find(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
-        let mut found = match Self::direct(name, files)? {
+        let found = match Self::direct(name, files)? {
             Some(config) => Some(config),
             None => Self::by_device(name, files)?,
         };
-        if let Some(config) = &mut found {
-            let global = files.read(OsStr::new(GLOBAL));
-            let global = global.context(|| format!("cannot read {GLOBAL}"))?;
-            config.global = global.map(|bytes| File::parse(&bytes));
-        }
-        Ok(found)
+        found.map(|config| config.with_global(files)).transpose()
+    }
+
+    /// The same with what all interfaces share.
+    pub(super) fn with_global(self, files: &dyn Files) -> Result<Self> {
+        let global = files.read(OsStr::new(GLOBAL));
+        let global = global.context(|| format!("cannot read {GLOBAL}"))?;
+        Ok(Self {
+            global: global.map(|bytes| File::parse(&bytes)),
+            ..self
+        })
     }
 
     /// The value of `key` and the path of the file that it is in: this one, else the one for all interfaces.

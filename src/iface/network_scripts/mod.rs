@@ -105,19 +105,26 @@ impl Backend for NetworkScripts {
     }
 
     fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired> {
-        let Some(config) = Config::find(name, files)? else {
-            return Err(Error::failed(format!(
-                "no file in {CONFIG_DIR} configures the interface {name}"
-            ))
-            .hint(format!(
-                "a file ifcfg-{name}, or one with DEVICE={name}, would"
-            )));
-        };
-        refuse::check(name, &config, files)?;
-        if name.is_alias() {
-            alias(name, &config, files)
-        } else {
-            device(name, &config, files)
+        desired(name, Config::find(name, files)?, files)
+    }
+
+    fn desired_of_card(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Desired> {
+        if !cards.iter().any(|card| card.name == *name) || Config::direct(name, files)?.is_some() {
+            return self.desired(name, files);
+        }
+        let inventory = Inventory::read(files, cards)?;
+        let by_address = inventory.find(name).filter(|entry| entry.is_by_address());
+        match by_address {
+            Some(entry) => {
+                let config = entry.config().clone().with_global(files)?;
+                desired(name, Some(config), files)
+            }
+            None => self.desired(name, files),
         }
     }
 
@@ -178,6 +185,24 @@ impl Backend for NetworkScripts {
         let inventory = Inventory::read(files, cards)?;
         inventory.must_find(name)?;
         Ok(inventory.with_lower(name, is_there))
+    }
+}
+
+/// What the kernel should have for `name`, whose file is `config`.
+fn desired(name: &InterfaceName, config: Option<Config>, files: &dyn Files) -> Result<Desired> {
+    let Some(config) = config else {
+        return Err(Error::failed(format!(
+            "no file in {CONFIG_DIR} configures the interface {name}"
+        ))
+        .hint(format!(
+            "a file ifcfg-{name}, or one with DEVICE={name}, would"
+        )));
+    };
+    refuse::check(name, &config, files)?;
+    if name.is_alias() {
+        alias(name, &config, files)
+    } else {
+        device(name, &config, files)
     }
 }
 

@@ -47,20 +47,22 @@ fn add_all(
     let Some(end) = range.parsed("IPADDR_END", address)? else {
         return Err(range.wrong("IPADDR_END", "", "an IPv4 address is allowed"));
     };
-    let ([a, b, c, first], [x, y, z, last]) = (start.octets(), end.octets());
-    if (a, b, c) != (x, y, z) || last < first {
-        let allowed = format!("an address from {start} to {a}.{b}.{c}.255 is allowed");
+    // The scripts count in the last octet alone.
+    let highest = Ipv4Addr::from_bits(start.to_bits() | 0xff);
+    if !(start..=highest).contains(&end) {
+        let allowed = format!("an address from {start} to {highest} is allowed");
         return Err(range.wrong("IPADDR_END", &end.to_string(), allowed));
     }
     let clone = range.parsed("CLONENUM_START", |text| {
         number(text).ok_or("a number is allowed")
     })?;
-    for (alias, host) in (u64::from(clone.unwrap_or(0))..).zip(first..=last) {
+    let hosts = start.to_bits()..=end.to_bits();
+    for (alias, host) in (u64::from(clone.unwrap_or(0))..).zip(hosts) {
         let label = format!("{name}:{alias}")
             .parse()
             .map_err(|bad| range.wrong("CLONENUM_START", &alias.to_string(), format!("{bad}")))?;
-        let net = Ipv4Addr::new(a, b, c, host);
-        addresses::add(addresses, addresses::of_alias(net, range, &label, parent)?);
+        let host = Ipv4Addr::from_bits(host);
+        addresses::add(addresses, addresses::of_alias(host, range, &label, parent)?);
     }
     Ok(())
 }

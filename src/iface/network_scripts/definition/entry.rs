@@ -157,7 +157,7 @@ impl Entry {
     }
 
     /// Whether it is the interface's by the address of the card.
-    pub(super) fn is_by_address(&self) -> bool {
+    pub(in crate::iface::network_scripts) fn is_by_address(&self) -> bool {
         self.head.is_by_address
     }
 
