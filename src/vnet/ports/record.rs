@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::qos::Bandwidth;
 use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::netlink::function::Function;
 use crate::sys::netlink::macvtap::Mode;
-use crate::sys::netlink::vf::Function;
 use crate::sys::pci::PciAddress;
 use crate::vnet::model::Vlan;
 use crate::vnet::name::NetworkName;
