@@ -86,6 +86,12 @@ fn a_guest_on_a_bridge_has_a_tap_of_its_own() {
         assert!(nets.ports().is_empty());
         nets.ncf(&format!("unplug {name}"))
             .refused(3, &["there is no port", name]);
+        assert_eq!(
+            nets.done("ports test-bridge").stdout,
+            "There are no ports.\n"
+        );
+        nets.ncf("ports other")
+            .refused(1, &["there is no network other"]);
     });
 }
 
@@ -514,7 +520,7 @@ fn a_device_that_a_guest_has_stays_in_the_running_network() {
         nets.done("plug net --owner mail");
         let live = nets.done("dumpxml net --live").stdout;
         assert!(live.starts_with("<network connections=\"3\">"), "{live}");
-        assert!(live.contains("<interface connections=\"2\" dev='eth1'/>"));
+        assert!(live.contains("<interface dev='eth1' connections='2'/>"));
         assert!(!nets.done("dumpxml net").stdout.contains("connections"));
         let delete = |flag: &str| {
             let part = "<interface dev='eth1'/>";

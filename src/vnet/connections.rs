@@ -27,8 +27,13 @@ pub fn counted(definition: &Definition, users: &[Connected]) -> Result<String> {
 }
 
 fn count(edit: &mut Edit<'_>, element: Element<'_>, number: usize) {
-    if number > 0 {
-        edit.add_attribute(element, "connections", &number.to_string());
+    if number == 0 {
+        return;
+    }
+    // Behind the name of the device, where libvirt prints it.
+    match element.attribute_range("dev") {
+        Some(dev) => edit.replace_range(dev.end..dev.end, &format!(" connections='{number}'")),
+        None => edit.add_attribute(element, "connections", &number.to_string()),
     }
 }
 
@@ -65,7 +70,7 @@ mod tests {
             .replace("<network>", "<network connections=\"2\">")
             .replace(
                 "<interface dev='eth2'/>",
-                "<interface connections=\"2\" dev='eth2'/>",
+                "<interface dev='eth2' connections='2'/>",
             );
         assert_eq!(counted, expected);
         // What is printed is the same document when it is defined.

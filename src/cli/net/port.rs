@@ -214,6 +214,14 @@ pub(super) fn ports(args: &PortsArgs, session: &Session, output: &Output) -> Don
     };
     found.retain(|port| wanted(&port.network, &port.owner));
     reserved.retain(|it| wanted(&it.network, &it.owner));
+    if let Some(network) = args
+        .network
+        .as_ref()
+        .filter(|_| found.is_empty() && reserved.is_empty())
+        && super::running(session).active(network)?.is_none()
+    {
+        Store::new(&session.host.state).must_have(network)?;
+    }
     output.json(&serde_json::json!({
         "ports": found.iter().map(PortView::from).collect::<Vec<_>>(),
         "reservations": reserved.iter().map(ReservationView::from).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@
 //! | `render` | an interface rewritten |
 
 mod domain;
-mod render;
+pub mod render;
 
 use std::collections::BTreeMap;
 
