@@ -394,7 +394,7 @@ fn lists_are_json_too() {
     let list = host.json(&["net", "list", "--all"]);
     let expected = json!({
         "name": "a", "uuid": list[0]["uuid"], "state": "inactive", "persistent": true, "autostart": true,
-        "mode": "bridge", "bridge": "br0", "devices": [], "pf": null, "error": null,
+        "mode": "bridge", "bridge": "br0", "changed": false, "devices": [], "pf": null, "error": null,
     });
     assert_eq!(list[0], expected);
     assert_eq!(list[1]["devices"], json!(["eth1"]));
