@@ -16,7 +16,7 @@
 //! | `repair` | state and kernel made to agree |
 
 mod function;
-mod limits;
+pub(super) mod limits;
 mod look;
 mod make;
 mod place;
@@ -419,13 +419,6 @@ fn refuse(network: &Network, settings: &PortSettings) -> Result<()> {
             "cannot plug into {name}: it has a virtual port of type {kind}, which only a hypervisor can ask the switch for"
         ))
         .hint("'ncf net resolve' hands it on to libvirt"));
-    }
-    let is_hostdev = matches!(network.forward, Forward::Hostdev { .. });
-    if let Some(bandwidth) = settings.bandwidth.as_ref().filter(|_| is_hostdev) {
-        return Err(Error::failed(format!(
-            "cannot plug into {name}: a PCI function has no device here that could hold its limits ({bandwidth})"
-        ))
-        .hint("what a virtual function sends, its card can limit: see 'ncf qos set --help'"));
     }
     Ok(())
 }
