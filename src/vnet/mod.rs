@@ -10,17 +10,21 @@
 //! | `plug` | ports made real and undone |
 //! | `resolve` | guests' definitions for this host |
 //! | `define` | whether a definition may stand beside the others |
+//! | `connections` | how many guests there are, in the document |
 //! | `compose` | definitions from a few words |
 //! | `update` | changes to a part of a definition |
 //! | `store` | definitions on disk, and which are started at boot |
 //! | `active` | the records of what runs |
 //! | `lifecycle` | starting, stopping, undoing what was left half done |
+//! | `limits` | limits of what runs and is plugged in, changed in place |
 
 pub mod active;
 pub mod compose;
+pub mod connections;
 pub mod define;
 pub mod definition;
 pub mod lifecycle;
+pub mod limits;
 pub mod model;
 pub mod name;
 pub mod plug;

@@ -22,11 +22,14 @@ pub use facts::Facts;
 
 use super::active::{Active, Phase, Running};
 use super::definition::Definition;
-use super::model::Forward;
+use super::model::{Devices, Forward};
 use super::name::NetworkName;
+use super::pool::Device;
+use super::ports::{Connected, Holders, Ports, Reserved};
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
+use crate::sys::boot;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 
@@ -117,7 +120,7 @@ pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
 
 /// Changes what a network runs by, and its bridge accordingly.
 ///
-/// Fails, with nothing changed, where that is possible only by stopping it.
+/// Fails, with nothing changed, where that is possible only by stopping it, and where a guest has a device that goes.
 pub fn change(
     state: &StateDir,
     lock: &Lock,
@@ -134,7 +137,8 @@ pub fn change(
         | (Forward::Hostdev { .. }, Forward::Hostdev { .. }) => Some(Vec::new()),
         _ => None,
     };
-    let Some(changed) = changed else {
+    let same_table = before.network().mac_table == definition.network().mac_table;
+    let Some(changed) = changed.filter(|_| same_table) else {
         let what = format!(
             "the network {} runs: that can be changed only in its definition",
             record.name
@@ -142,11 +146,80 @@ pub fn change(
         return Err(Error::state(what)
             .hint("with --config; it is as the definition says once it is stopped and started"));
     };
+    let ports = Ports::new(state, &boot::id()?);
+    let reserved = Reserved::beside(&ports);
+    let holders = Holders {
+        ports: &ports,
+        reserved: &reserved,
+    };
+    let users = holders.users(&record.name)?;
+    nobody_loses(&record.name, old, new, &users)?;
     if let Some(own) = record.bridge.as_ref().filter(|_| !changed.is_empty()) {
         own_bridge::change(&mut Socket::open()?, own, &changed)?;
     }
     record.set_definition(definition);
     Running::new(state).write(&record, lock)
+}
+
+/// Fails where a guest has a device that is in the old pool and not in the new one.
+fn nobody_loses(
+    name: &NetworkName,
+    old: &Forward,
+    new: &Forward,
+    users: &[Connected],
+) -> Result<()> {
+    let has = |forward: &Forward, device: &Device| match (forward.devices(), device) {
+        (Some(Devices::Interfaces(names)), Device::Link(name)) => names.contains(name),
+        (Some(Devices::Addresses(addresses)), Device::Pci(address)) => addresses.contains(address),
+        _ => false,
+    };
+    let loses = |user: &&Connected| has(old, &user.device) && !has(new, &user.device);
+    let affected: Vec<_> = users.iter().filter(loses).collect();
+    let Some(first) = affected.first() else {
+        return Ok(());
+    };
+    let who: Vec<_> = affected.iter().map(ToString::to_string).collect();
+    let what = format!(
+        "{} cannot be taken out of the running network {name}: it is in use by {}",
+        first.device,
+        who.join(", ")
+    );
+    Err(Error::state(what)
+        .hint("unplug or release these first, or change only the definition with --config"))
+}
+
+/// Gives a network that runs the limits of another definition, which differs in nothing else, in place. Returns what was
+/// done, as lines for people. A `rehearsal` does nothing.
+///
+/// Fails, with nothing changed, where ports have been promised more than would be left, or the bridge has limits of
+/// somebody else's.
+pub fn relimit(
+    state: &StateDir,
+    lock: &Lock,
+    before: &Active,
+    definition: &Definition,
+    rehearsal: bool,
+) -> Result<Vec<String>> {
+    let network = definition.network();
+    limits::admit(state, lock, network)?;
+    let mut record = before.clone();
+    record.set_definition(definition);
+    if rehearsal {
+        return limits::change(state, lock, &record, network, true);
+    }
+    let running = Running::new(state);
+    // Whoever stops the network takes away what the record tells of.
+    if network.bandwidth.is_some_and(|it| !it.is_empty()) {
+        record.limited = network.forward.bridge().cloned();
+        running.write(&record, lock)?;
+    }
+    let done = limits::change(state, lock, &record, network, false);
+    if done.is_ok() && network.bandwidth.is_none_or(|it| it.is_empty()) {
+        record.limited = None;
+    }
+    let kept = if done.is_ok() { &record } else { before };
+    let written = running.write(kept, lock);
+    done.and_then(|steps| written.map(|()| steps))
 }
 
 /// The devices in the bridge that ncf has made for a network: guests' and whatever was put there.
@@ -170,7 +243,8 @@ pub fn is_whole(record: &Active, links: &[Link]) -> bool {
         || own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
 }
 
-fn must_be_here(record: &Active) -> Result<()> {
+/// Fails where the network runs in another network namespace.
+pub fn must_be_here(record: &Active) -> Result<()> {
     if record.is_here() {
         return Ok(());
     }
