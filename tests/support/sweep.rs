@@ -205,8 +205,8 @@ pub fn over<S>(
         let mut points = 0;
         for (call, changes) in &calls {
             for number in 1.. {
-                // To be killed before what only looks is to be killed before what comes next.
-                if fault == Fault::Kill && changes.get(number - 1) == Some(&false) {
+                // To be killed before what only looks is to be killed before what comes next; nor does that need space.
+                if fault != Fault::Broken && changes.get(number - 1) == Some(&false) {
                     continue;
                 }
                 let (host, sides) = fresh();
