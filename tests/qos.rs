@@ -427,6 +427,46 @@ fn one_that_fails_keeps_none_of_the_others() {
 }
 
 #[test]
+fn what_is_limited_without_a_record_is_shown_too() {
+    in_namespace(|| {
+        for device in ["v0", "w0"] {
+            veth(device, &device.replace('0', "1"));
+        }
+        let host = host();
+        done(&host, "qos set v0 --outbound 10mbit");
+        done(&host, "qos set w0 --inbound 10mbit");
+        for lost in ["qos/device-v0.json", "qos/device-w0.json", "run/qos.json"] {
+            fs::remove_file(host.state().join(lost)).unwrap();
+        }
+        let said = done(&host, "qos show").stdout;
+        for device in ["v0", "w0"] {
+            assert!(
+                said.contains(&format!("{device} (veth): not recorded")),
+                "{said}"
+            );
+            done(&host, &format!("qos clear {device}"));
+        }
+        assert!(done(&host, "qos show").stdout.contains("no limits"));
+    });
+}
+
+#[test]
+fn a_device_without_a_queue_of_its_own_has_one_in_its_limit() {
+    in_namespace(|| {
+        ip("tuntap add t0 mode tap");
+        ip("link set t0 up txqueuelen 0");
+        let host = host();
+        done(&host, "qos set t0 --inbound 10mbit");
+        let said = tc("qdisc show dev t0");
+        // Of pfifo or fq_codel; sfq has 127p.
+        assert!(!said.contains("limit 0p"), "{said}");
+        assert!(said.contains("parent 6e63:1 limit"), "{said}");
+        let leaf = &shown(&host, "t0")["directions"][0]["classes"][0]["leaf"];
+        assert_ne!(*leaf, "default");
+    });
+}
+
+#[test]
 fn another_root_is_left_alone() {
     in_namespace(|| {
         veth("v0", "v1");

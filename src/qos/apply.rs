@@ -7,7 +7,7 @@
 use super::device::View;
 use super::function;
 use super::kernel::{Kernel, is_our_ifb};
-use super::limit::Bandwidth;
+use super::limit::{Bandwidth, Change};
 use super::record::{self, Applied, Origin, Record, Run, Settings, Target};
 use super::steps::{Present, Step, steps};
 use super::tree::{Plan, Wanted};
@@ -25,6 +25,8 @@ pub struct Qos<'a> {
     kernel: Option<Kernel>,
     run: Run,
     before: Run,
+    /// Whether it only tells what would be done.
+    rehearsal: bool,
 }
 
 /// What is to be set. A direction that is `None` stays as it is.
@@ -100,14 +102,14 @@ impl<'a> Qos<'a> {
             kernel: running.then(Kernel::open).transpose()?,
             before: run.clone(),
             run,
+            rehearsal: false,
         })
     }
 
-    /// What setting these limits would do to the kernel, as lines for people. Changes nothing.
-    pub fn preview(&mut self, target: &Target, request: &Request) -> Result<Vec<String>> {
-        let (_, _, settings) = self.merged(target, request)?;
-        let ready = self.ready(target, Some(&settings))?;
-        Ok(ready.map(|ready| ready.lines()).unwrap_or_default())
+    /// From here on nothing is changed, neither in the kernel nor on disk: what would be done is returned as if it
+    /// were.
+    pub fn rehearse(&mut self) {
+        self.rehearsal = true;
     }
 
     /// The record, what holds now, and what is to hold.
@@ -118,7 +120,10 @@ impl<'a> Qos<'a> {
     ) -> Result<(Option<Record>, Option<Settings>, Settings)> {
         let old = record::record(self.state, target)?;
         let now = match self.live(target)? {
-            Some(applied) => Some(applied.settings),
+            Some(applied) => {
+                refuse_others(&applied)?;
+                Some(applied.settings)
+            }
             None => old.as_ref().map(|record| record.settings.clone()),
         };
         let base = now.clone().unwrap_or_default();
@@ -140,7 +145,8 @@ impl<'a> Qos<'a> {
         if ready.is_none() && request.transient && self.kernel.is_some() {
             return Err(absent(target));
         }
-        if !request.transient {
+        let recorded = !request.transient && !self.rehearsal;
+        if recorded {
             record::keep(self.state, self.lock, target, &settings)?;
         }
         let origin = if request.transient {
@@ -150,7 +156,7 @@ impl<'a> Qos<'a> {
         };
         let done = self.finish(target, Some((&settings, origin)), ready);
         done.inspect_err(|_| {
-            if !request.transient {
+            if recorded {
                 let _ = match &old {
                     Some(old) => record::keep(self.state, self.lock, target, &old.settings),
                     None => record::forget(self.state, self.lock, target),
@@ -187,12 +193,11 @@ impl<'a> Qos<'a> {
     pub fn clear(&mut self, target: &Target, inbound: bool, outbound: bool) -> Result<Done> {
         let old = record::record(self.state, target)?;
         let live = self.live(target)?;
+        live.as_ref().map_or(Ok(()), refuse_others)?;
         let recorded = old.map(|record| record.settings);
+        let change = Change::Clear { inbound, outbound };
         let left = |settings: &Settings| {
-            let bandwidth = Bandwidth {
-                inbound: settings.bandwidth.inbound.filter(|_| !inbound),
-                outbound: settings.bandwidth.outbound.filter(|_| !outbound),
-            };
+            let bandwidth = change.of(&settings.bandwidth);
             (!bandwidth.is_empty()).then(|| Settings {
                 bandwidth,
                 ..settings.clone()
@@ -232,7 +237,7 @@ impl<'a> Qos<'a> {
 
     /// Writes down what was applied. Without it, it is still in the kernel.
     pub fn close(self) -> Result<()> {
-        if self.run == self.before {
+        if self.run == self.before || self.rehearsal {
             return Ok(());
         }
         self.run.write(self.state, self.lock)
@@ -372,6 +377,7 @@ impl<'a> Qos<'a> {
             });
         };
         match &ready {
+            _ if self.rehearsal => {}
             Ready::Device(present, steps) => self.kernel()?.take(present, steps)?,
             Ready::Function(card, Some(rate)) => {
                 self.kernel()?.socket().set_function_rate(card, *rate)?;
@@ -455,6 +461,20 @@ fn check(target: &Target, bandwidth: &Bandwidth) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses to change what a network or a port has by its definition: there it would come back.
+fn refuse_others(applied: &Applied) -> Result<()> {
+    let device = &applied.target.device;
+    let (whose, option) = match &applied.origin {
+        Origin::Persistent | Origin::Transient => return Ok(()),
+        Origin::Network(name) => (format!("the network {name}"), format!("--network {name}")),
+        Origin::Port(name) => (format!("the port {name}"), format!("--port {name}")),
+    };
+    Err(
+        Error::failed(format!("the limits of {device} are those of {whose}"))
+            .hint(format!("give {option} in the place of {device}")),
+    )
 }
 
 fn absent(target: &Target) -> Error {

@@ -10,7 +10,8 @@ use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::tc::{Action, Handle, HtbClass, Key, Leaf, Qdisc, U32, is_unknown_kind};
 
-/// Packets that may wait in an ifb before there is a qdisc in it, as in most devices. The kernel's own is 32.
+/// Packets that may wait where the kernel has no fair queue: as many as in most devices. The kernel would take the
+/// device's `txqueuelen` when it makes the class, which is 32 for an ifb, and where it is 0 nothing would pass.
 const QUEUE: u32 = 1000;
 
 /// Seconds after which `sfq` hashes anew: libvirt's.
@@ -232,17 +233,19 @@ impl Kernel {
         }
     }
 
-    /// A fair queue in a class: the best that the kernel has. Where it has none, its default stays.
+    /// A queue in a class: the fairest that the kernel has.
     fn add_leaf(&mut self, link: &Link, minor: u16, htb: &HtbClass) -> Result<()> {
         loop {
             let (leaf, next) = match self.fair {
                 Fair::FqCodel => (fq_codel(htb), Fair::Sfq),
                 Fair::Sfq => (Leaf::Sfq { perturb: PERTURB }, Fair::None),
-                Fair::None => return Ok(()),
+                Fair::None => (Leaf::Pfifo { limit: QUEUE }, Fair::None),
             };
             let (class, handle) = (Handle::new(MAJOR, minor), Handle::new(LEAF | minor, 0));
             match self.socket.add_leaf(link, class, handle, leaf) {
-                Err(error) if is_unknown_kind(&error) => self.fair = next,
+                Err(error) if is_unknown_kind(&error) && self.fair != Fair::None => {
+                    self.fair = next;
+                }
                 done => return done,
             }
         }

@@ -254,6 +254,34 @@ impl Bandwidth {
     }
 }
 
+/// A change of limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Set these; a direction that has none here stays as it is.
+    Set(Bandwidth),
+    /// Take away those of the directions that are true.
+    Clear {
+        /// What comes in.
+        inbound: bool,
+        /// What goes out.
+        outbound: bool,
+    },
+}
+
+impl Change {
+    /// What comes of these limits.
+    #[must_use]
+    pub fn of(&self, before: &Bandwidth) -> Bandwidth {
+        match *self {
+            Self::Set(limits) => limits.over(before),
+            Self::Clear { inbound, outbound } => Bandwidth {
+                inbound: before.inbound.filter(|_| !inbound),
+                outbound: before.outbound.filter(|_| !outbound),
+            },
+        }
+    }
+}
+
 impl fmt::Display for Bandwidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inbound = self.inbound.map(|limit| format!("inbound {limit}"));

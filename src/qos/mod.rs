@@ -34,5 +34,5 @@ pub mod tree;
 mod xml;
 
 pub use apply::{Done, Qos, Request, State};
-pub use limit::{BadLimit, Bandwidth, Limit, Parts};
+pub use limit::{BadLimit, Bandwidth, Change, Limit, Parts};
 pub use rate::{BadQuantity, MAX_KILO, Rate, Size};

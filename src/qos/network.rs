@@ -106,32 +106,48 @@ pub fn stop(qos: &mut Qos<'_>, bridge: &InterfaceName) -> Result<()> {
 
 /// Applies a port's limits, and keeps its floor on the network's bridge. Fails before anything is changed where the
 /// network has no bridge, or cannot promise that much; the refusal says by how much it is too much.
-pub fn plug(qos: &mut Qos<'_>, bridge: Option<&InterfaceName>, port: &Port<'_>) -> Result<()> {
+///
+/// Where the port has limits already, they are changed in place. Returns what was done, on the bridge first.
+pub fn plug(
+    qos: &mut Qos<'_>,
+    bridge: Option<&InterfaceName>,
+    port: &Port<'_>,
+) -> Result<Vec<Done>> {
     let failed = || format!("cannot limit the port {} ({})", port.name, port.device);
-    let before = change_floor(qos, bridge, port.mac, port.floor()).context(failed)?;
-    let bandwidth = port.device_bandwidth();
-    let target = Target::device(port.device.clone());
-    let done = if bandwidth.is_empty() {
-        match qos.applied(&target)? {
-            // It had limits of its own before it was changed.
-            Some(applied) if matches!(applied.origin, Origin::Port(_)) => qos.take_away(&target),
-            _ => return Ok(()),
-        }
-    } else {
-        let settings = Settings {
-            bandwidth,
-            ..Settings::default()
-        };
-        qos.put(&target, &settings, Origin::Port(port.name.to_owned()))
-    };
-    match done {
-        Ok(_) => Ok(()),
+    if let Some(floor) = port.bandwidth.outbound.and_then(|limit| limit.floor()) {
+        let what =
+            format!("a port has no outbound floor ({floor}): a floor is for what a guest receives");
+        return Err(Error::failed(what)).context(failed);
+    }
+    let (before, on_bridge) = change_floor(qos, bridge, port.mac, port.floor()).context(failed)?;
+    match limit_device(qos, port) {
+        Ok(done) => Ok(on_bridge.into_iter().chain(done).collect()),
         Err(error) => {
             let back = before.filter(|floor| floor.mac == port.mac);
             // The error that counts is the first one.
             let _ = change_floor(qos, bridge, port.mac, back);
             Err(error).context(failed)
         }
+    }
+}
+
+fn limit_device(qos: &mut Qos<'_>, port: &Port<'_>) -> Result<Option<Done>> {
+    let bandwidth = port.device_bandwidth();
+    let target = Target::device(port.device.clone());
+    if !bandwidth.is_empty() {
+        let settings = Settings {
+            bandwidth,
+            ..Settings::default()
+        };
+        let origin = Origin::Port(port.name.to_owned());
+        return qos.put(&target, &settings, origin).map(Some);
+    }
+    match qos.applied(&target)? {
+        // It had limits of its own before it was changed.
+        Some(applied) if matches!(applied.origin, Origin::Port(_)) => {
+            qos.take_away(&target).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -155,37 +171,35 @@ pub fn left(qos: &mut Qos<'_>, bridge: &InterfaceName) -> Result<Option<u64>> {
     }))
 }
 
-/// Gives a port another floor, or none. Returns the one that it had.
+/// Gives a port another floor, or none. Returns the one that it had, and what was done.
 fn change_floor(
     qos: &mut Qos<'_>,
     bridge: Option<&InterfaceName>,
     mac: MacAddress,
     floor: Option<PortFloor>,
-) -> Result<Option<PortFloor>> {
+) -> Result<(Option<PortFloor>, Option<Done>)> {
     let wanted = floor.as_ref().map(|port| port.floor);
     let Some(bridge) = bridge else {
         return match wanted {
             Some(floor) => Err(no_bridge(floor)),
-            None => Ok(None),
+            None => Ok((None, None)),
         };
     };
     let target = Target::device(bridge.clone());
     let Some(applied) = qos.applied(&target)? else {
-        return match wanted {
-            Some(_) => check_floors(&Bandwidth::default(), floor.as_slice()).map(|()| None),
-            None => Ok(None),
-        };
+        check_floors(&Bandwidth::default(), floor.as_slice())?;
+        return Ok((None, None));
     };
     let mut settings = applied.settings;
     let at = settings.floors.iter().position(|port| port.mac == mac);
     let before = at.map(|at| settings.floors.remove(at));
     if before == floor {
-        return Ok(before);
+        return Ok((before, None));
     }
     settings.floors.extend(floor);
     check_floors(&settings.bandwidth, &settings.floors)?;
-    qos.put(&target, &settings, applied.origin)?;
-    Ok(before)
+    let done = qos.put(&target, &settings, applied.origin)?;
+    Ok((before, Some(done)))
 }
 
 fn no_bridge(floor: Rate) -> Error {

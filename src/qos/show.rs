@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::apply::plan_for;
 use super::device::{Direction, Side, View};
 use super::function;
-use super::kernel::Kernel;
+use super::kernel::{Kernel, is_our_ifb};
 use super::limit::Limit;
 use super::record::{self, Origin, Run, Settings, Target};
-use super::steps::{Present, Queue, leaves, steps};
+use super::steps::{Present, Queue, is_our_filter, is_ours, leaves, steps};
 use super::tree::FIRST;
 use crate::error::Result;
 use crate::state::StateDir;
@@ -94,10 +94,12 @@ pub fn show(state: &StateDir, only: Option<&InterfaceName>, running: bool) -> Re
     }
     for link in kernel.links()? {
         let target = Target::device(link.name.clone());
-        let wanted = only == Some(&link.name);
-        let ours = || has_ours(&qdiscs, &link);
-        if (wanted || ours()) && !super::kernel::is_our_ifb(&link) {
-            known.entry(target).or_insert(None);
+        let wanted = only.is_none_or(|only| *only == link.name);
+        if !wanted || known.contains_key(&target) || is_our_ifb(&link) {
+            continue;
+        }
+        if only.is_some() || has_ours(&mut kernel, &qdiscs, &link)? {
+            known.insert(target, None);
         }
     }
     known.retain(|target, _| only.is_none_or(|only| target.device == *only));
@@ -120,10 +122,17 @@ fn only_recorded(record: record::Record) -> Shown {
     }
 }
 
-/// Whether a device has something of ncf's, as far as the list of qdiscs tells.
-fn has_ours(qdiscs: &[Qdisc], link: &Link) -> bool {
+/// Whether a device has something of ncf's.
+fn has_ours(kernel: &mut Kernel, qdiscs: &[Qdisc], link: &Link) -> Result<bool> {
     let mut own = qdiscs.iter().filter(|qdisc| qdisc.link == link.index);
-    own.any(super::steps::is_ours)
+    if own.clone().any(is_ours) {
+        return Ok(true);
+    }
+    if !own.any(|qdisc| qdisc.parent == Handle::INGRESS) {
+        return Ok(false);
+    }
+    let filters = kernel.socket().filters(link, Handle::INGRESS_FILTERS)?;
+    Ok(filters.iter().any(is_our_filter))
 }
 
 fn one(

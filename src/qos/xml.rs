@@ -99,8 +99,13 @@ fn number<T>(text: &str, unit: &str, make: impl Fn(u64) -> Option<T>) -> Result<
 
 fn element(name: &str, limit: &Limit) -> Result<Tree> {
     let rate = |rate: Option<Rate>| {
-        rate.map(|rate| rate.kilobytes().ok_or_else(|| not_whole(rate, "kB/s")))
-            .transpose()
+        let whole = |rate: Rate| {
+            let (below, above) = (rate.bytes() / 1000, rate.bytes() / 1000 + 1);
+            let nearest = format!("the nearest are {below} and {above} kB/s");
+            let whole = rate.kilobytes();
+            whole.ok_or_else(|| not_whole(rate, "kB/s").hint(nearest))
+        };
+        rate.map(whole).transpose()
     };
     let size = |size: Size| size.kib().ok_or_else(|| not_whole(size, "KiB"));
     Ok(Tree::new(name)

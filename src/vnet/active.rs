@@ -88,6 +88,10 @@ pub struct Active {
     /// The bridge that the limits of the network were put on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<InterfaceName>,
+    /// Whether its limits were set in its definition too while it ran: then they follow that where a rollback brings
+    /// an earlier one back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limits_follow: bool,
     /// What it needs of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Needs>,
@@ -106,6 +110,7 @@ impl Active {
             since: Timestamp::now(),
             bridge: None,
             limited: None,
+            limits_follow: false,
             needs: Vec::new(),
             definition: definition.text().to_owned(),
         })

@@ -16,6 +16,7 @@
 //! | `store` | definitions on disk, and which are started at boot |
 //! | `active` | the records of what runs |
 //! | `lifecycle` | starting, stopping, undoing what was left half done |
+//! | `limits` | limits of what runs and is plugged in, changed in place |
 
 pub mod active;
 pub mod compose;
@@ -23,6 +24,7 @@ pub mod connections;
 pub mod define;
 pub mod definition;
 pub mod lifecycle;
+pub mod limits;
 pub mod model;
 pub mod name;
 pub mod plug;

@@ -5,12 +5,17 @@
 //! ends a test waits in the very queue that is tested.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::netns::Peer;
 
@@ -154,7 +159,14 @@ impl Cable {
     pub fn between(one: &str, other: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let open = |path: &str| {
-            let open = || OpenOptions::new().read(true).write(true).open(path);
+            let open = || {
+                let mut options = OpenOptions::new();
+                options
+                    .read(true)
+                    .write(true)
+                    .custom_flags(libc::O_NONBLOCK);
+                options.open(path)
+            };
             let mut opened = open();
             for _ in 0..50 {
                 if opened.is_ok() {
@@ -179,18 +191,36 @@ impl Cable {
 
 impl Drop for Cable {
     fn drop(&mut self) {
-        // A thread that waits for a frame ends with its device.
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
+/// A queue that is full makes the sender wait, as it does a guest's card, and then the queue before it loses frames.
+///
+/// The waiting must be in `poll`: a write that blocks on a macvtap whose queue is full is never woken
+/// (`sock_wait_for_wmem()` clears the flag without which `tap_sock_write_space()` does not wake it).
 fn carry(mut from: File, mut to: File, stop: &AtomicBool) {
     let mut frame = vec![0; 70_000];
     while !stop.load(Ordering::Relaxed) {
-        match from.read(&mut frame) {
+        let length = match from.read(&mut frame) {
+            Err(why) if why.kind() == ErrorKind::WouldBlock => {
+                wait_for(&from, PollFlags::POLLIN);
+                continue;
+            }
             Ok(0) | Err(_) => return,
-            // A full queue loses frames, as a card does.
-            Ok(length) => drop(to.write(&frame[..length])),
+            Ok(length) => length,
+        };
+        while let Err(why) = to.write(&frame[..length])
+            && why.kind() == ErrorKind::WouldBlock
+            && !stop.load(Ordering::Relaxed)
+        {
+            wait_for(&to, PollFlags::POLLOUT);
         }
     }
+}
+
+/// Waits, but not for so long that the end goes unnoticed.
+fn wait_for(file: &File, events: PollFlags) {
+    let mut wanted = [PollFd::new(file.as_fd(), events)];
+    let _ = poll(&mut wanted, 100u16);
 }

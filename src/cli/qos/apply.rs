@@ -1,13 +1,15 @@
 //! `qos apply`.
 
-use super::super::Done;
+use serde_json::{Value, json};
+
 use super::super::output::Output;
 use super::super::setup::Session;
 use super::view::{DoneView, print_steps};
 use super::{WaitArgs, lock, must_be_running};
 use crate::error::{Error, ErrorKind};
-use crate::qos::{Qos, State};
+use crate::qos::{Done, Qos, State};
 use crate::sys::name::InterfaceName;
+use crate::vnet::limits::{self, Settled};
 
 /// Make the kernel agree with what is recorded
 ///
@@ -28,7 +30,7 @@ pub(super) struct Args {
 }
 
 /// Runs `qos apply`.
-pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
+pub(super) fn run(args: &Args, session: &Session, output: &Output) -> super::super::Done {
     must_be_running(session)?;
     let host = &session.host;
     let lock = lock(session, "qos apply", &args.wait)?;
@@ -38,10 +40,12 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
         None => qos.apply_all()?,
     };
     qos.close()?;
+    let networks = limits::settle(&host.state, &lock, args.device.as_ref())?;
     let views = applied.iter().map(|(target, done)| match done {
-        Ok(done) => DoneView::from(done),
-        Err(error) => DoneView::failed(target, error),
+        Ok(done) => json!(DoneView::from(done)),
+        Err(error) => json!(DoneView::failed(target, error)),
     });
+    let views = views.chain(networks.iter().filter_map(network_view));
     output.json(&views.collect::<Vec<_>>());
     let mut failed = false;
     for (target, done) in &applied {
@@ -52,7 +56,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
                 } else if done.state == State::Absent && output.verbose {
                     output.say(format!("{target}: there is no such device now."));
                 }
-                print_steps(done, output);
+                print_steps(&done.steps, output);
             }
             Err(error) => {
                 failed = true;
@@ -61,11 +65,41 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
             }
         }
     }
+    for (name, done) in &networks {
+        match done {
+            Ok(steps) if steps.is_empty() => {}
+            Ok(steps) => {
+                output.say(format!("network {name}: applied."));
+                print_steps(steps, output);
+            }
+            Err(error) => {
+                failed = true;
+                output.warn(error);
+            }
+        }
+    }
+    let did = |done: &Done| !done.steps.is_empty();
     let changed = applied
         .iter()
-        .any(|(_, done)| done.as_ref().map_or(true, |done| !done.steps.is_empty()));
+        .any(|(_, done)| done.as_ref().map_or(true, did))
+        || networks
+            .iter()
+            .any(|(_, done)| done.as_ref().map_or(true, |steps| !steps.is_empty()));
     if !changed {
         output.say("The kernel has what is recorded.");
     }
     Ok(failed.then_some(ErrorKind::Partial))
+}
+
+/// A network of which something was done, or which failed.
+fn network_view((name, done): &Settled) -> Option<Value> {
+    match done {
+        Ok(steps) if steps.is_empty() => None,
+        Ok(steps) => Some(json!({
+            "network": name, "applied": true, "steps": steps, "error": null,
+        })),
+        Err(error) => Some(json!({
+            "network": name, "applied": false, "steps": [], "error": error.one_line(),
+        })),
+    }
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod measure;
+mod network;
 mod set;
 mod show;
 mod view;
@@ -18,9 +19,12 @@ use super::setup::Session;
 use crate::error::{Error, Result};
 use crate::qos::record::Target;
 use crate::state::Lock;
+use crate::sys::boot;
 use crate::sys::name::InterfaceName;
+use crate::vnet::name::NetworkName;
+use crate::vnet::ports::{PortId, Ports};
 
-/// Limit the traffic of devices
+/// Limit the traffic of devices, networks and ports
 ///
 /// A limit has an average, and may have a peak that holds while a burst lasts. Rates are in kilobytes (1000 bytes) a
 /// second, bursts in KiB, or with a unit: 10mbit, 1.25MB/s, 512KiB. Inbound and outbound are as a guest sees them on a
@@ -45,22 +49,62 @@ enum Command {
 
 /// What is limited.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 struct TargetArgs {
     /// The device
-    #[arg(value_name = "DEV")]
-    device: InterfaceName,
+    #[arg(value_name = "DEV", group = "what")]
+    device: Option<InterfaceName>,
 
     /// The virtual function N of the SR-IOV card DEV
-    #[arg(long = "vf", value_name = "N")]
+    #[arg(long = "vf", value_name = "N", conflicts_with_all = ["network", "port"])]
     function: Option<u32>,
+
+    /// The logical network N: all its ports together, on its bridge
+    #[arg(long, value_name = "N", group = "what")]
+    network: Option<NetworkName>,
+
+    /// The port P of a guest in a logical network, as 'ncf net ports' lists it
+    #[arg(long, value_name = "P", group = "what")]
+    port: Option<PortId>,
+}
+
+/// One thing that is limited.
+enum Limited<'a> {
+    Device(Target),
+    Network(&'a NetworkName),
+    Port(PortId),
 }
 
 impl TargetArgs {
-    fn target(&self) -> Target {
-        Target {
-            device: self.device.clone(),
-            function: self.function,
+    fn limited(&self, session: &Session) -> Result<Limited<'_>> {
+        match (&self.device, &self.network, self.port) {
+            (Some(device), ..) => {
+                not_a_port(device, session)?;
+                Ok(Limited::Device(Target {
+                    device: device.clone(),
+                    function: self.function,
+                }))
+            }
+            (None, Some(network), _) => Ok(Limited::Network(network)),
+            (None, None, Some(port)) => Ok(Limited::Port(port)),
+            (None, None, None) => Err(Error::usage("a device, --network or --port is needed")),
         }
+    }
+}
+
+/// Refuses the device of a port: a limit that is recorded for it would be that of another guest after the next boot.
+fn not_a_port(device: &InterfaceName, session: &Session) -> Result<()> {
+    let Ok(id) = device.as_str().parse::<PortId>() else {
+        return Ok(());
+    };
+    let ports = Ports::new(&session.host.state, &boot::id()?);
+    match ports.find(&ports.index()?, id)? {
+        Some(port) => Err(Error::failed(format!(
+            "{device} is the device of a port of the network {}",
+            port.network
+        ))
+        .hint(format!("give --port {id} in its place"))),
+        None => Ok(()),
     }
 }
 

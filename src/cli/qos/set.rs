@@ -7,16 +7,22 @@ use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
 use super::view::DoneView;
-use super::{TargetArgs, WaitArgs, lock};
+use super::{Limited, TargetArgs, WaitArgs, lock, network};
 use crate::error::{Context as _, Error, Result};
 use crate::qos::device::View;
-use crate::qos::{Bandwidth, Limit, Qos, Request, State};
+use crate::qos::record::Target;
+use crate::qos::{Bandwidth, Change, Limit, Qos, Request, State};
+use crate::state::Lock;
 use crate::xml::Source;
 
-/// Set the limits of a device
+/// What limits a network or a port, and knows no options of a device's.
+const OF_OTHERS: [&str; 2] = ["network", "port"];
+
+/// Set the limits of a device, a network or a port
 ///
 /// What is not named stays as it is. The limit is kept over a boot unless --transient says otherwise, and is part of
-/// an open change. A device that is not there yet gets its limit when it appears.
+/// an open change. A device that is not there yet gets its limit when it appears. A network's limits change where it
+/// runs and in its definition; those of a port, which may have a floor, last until it is unplugged.
 #[derive(Debug, clap::Args)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -26,7 +32,7 @@ pub(super) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// What comes in: AVERAGE[,PEAK[,BURST]], or average=…,peak=…,burst=…
+    /// What comes in: AVERAGE[,PEAK[,BURST[,FLOOR]]], or average=…,peak=…,burst=…,floor=…
     #[arg(long, value_name = "SPEC", required_unless_present_any = ["outbound", "xml"])]
     inbound: Option<Limit>,
 
@@ -38,24 +44,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["inbound", "outbound"])]
     xml: Option<PathBuf>,
 
-    /// Only until the device goes or the machine reboots
+    /// Only until the device goes, the network is stopped or the machine reboots
     #[arg(long)]
     transient: bool,
 
     /// Whose inbound and outbound are meant, where the kind of device does not say it right
-    #[arg(long, value_name = "VIEW", value_enum)]
+    #[arg(long, value_name = "VIEW", value_enum, conflicts_with_all = OF_OTHERS)]
     view: Option<ViewChoice>,
 
     /// Let what enters the device wait in an ifb, instead of dropping what is beyond the limit
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_OTHERS)]
     shape: bool,
 
     /// Drop what is beyond the limit again, where that is possible
-    #[arg(long, conflicts_with = "shape")]
+    #[arg(long, conflicts_with_all = ["shape", "network", "port"])]
     no_shape: bool,
 
     /// Put the limit in the place of a qdisc that ncf did not make
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_OTHERS)]
     replace: bool,
 
     /// Print what would be done, and do nothing
@@ -116,22 +122,36 @@ fn read(file: &Path) -> Result<Bandwidth> {
 /// Runs `qos set`.
 pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let request = args.request()?;
-    let target = args.target.target();
-    let host = &session.host;
     let lock = lock(session, "qos set", &args.wait)?;
-    let mut qos = Qos::open(&host.state, &lock, host.has_interfaces())?;
-    if args.dry_run {
-        let steps = qos.preview(&target, &request)?;
-        output.json(&serde_json::json!({ "steps": steps }));
-        if steps.is_empty() {
-            output.print("There is nothing to do.");
-        }
-        for step in steps {
-            output.print(format!("  {step}"));
-        }
+    let change = Change::Set(request.bandwidth);
+    let manner = network::Manner {
+        transient: args.transient,
+        rehearsal: args.dry_run,
+    };
+    match args.target.limited(session)? {
+        Limited::Network(name) => network::change(name, &change, manner, session, &lock, output),
+        Limited::Port(id) => network::change_port(id, &change, manner, session, &lock, output),
+        Limited::Device(target) => set(&target, &request, args.dry_run, session, &lock, output),
+    }
+}
+
+fn set(
+    target: &Target,
+    request: &Request,
+    dry_run: bool,
+    session: &Session,
+    lock: &Lock,
+    output: &Output,
+) -> Done {
+    let host = &session.host;
+    let mut qos = Qos::open(&host.state, lock, host.has_interfaces())?;
+    if dry_run {
+        qos.rehearse();
+        let done = qos.set(target, request)?;
+        super::view::rehearsed(&done.steps, output);
         return Ok(None);
     }
-    let done = qos.set(&target, &request)?;
+    let done = qos.set(target, request)?;
     qos.close()?;
     output.json(&DoneView::from(&done));
     let limits = done.settings.as_ref().map(|it| it.bandwidth.to_string());
@@ -143,13 +163,13 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
             "Only recorded: interfaces are left alone here."
         });
     }
-    super::view::print_steps(&done, output);
+    super::view::print_steps(&done.steps, output);
     Ok(None)
 }
 
-/// Take the limits of a device away
+/// Take the limits of a device, a network or a port away
 ///
-/// From the record and from the kernel, which then puts its default qdisc back.
+/// From the record or the definition, and from the kernel, which then puts its default qdisc back.
 #[derive(Debug, clap::Args)]
 pub(super) struct ClearArgs {
     #[command(flatten)]
@@ -169,17 +189,28 @@ pub(super) struct ClearArgs {
 
 /// Runs `qos clear`.
 pub(super) fn clear(args: &ClearArgs, session: &Session, output: &Output) -> Done {
-    let target = args.target.target();
-    let host = &session.host;
     let lock = lock(session, "qos clear", &args.wait)?;
-    let mut qos = Qos::open(&host.state, &lock, host.has_interfaces())?;
     let both = args.inbound == args.outbound;
-    let done = qos.clear(&target, both || args.inbound, both || args.outbound)?;
+    let (inbound, outbound) = (both || args.inbound, both || args.outbound);
+    let change = Change::Clear { inbound, outbound };
+    let manner = network::Manner::default();
+    let target = match args.target.limited(session)? {
+        Limited::Device(target) => target,
+        Limited::Network(name) => {
+            return network::change(name, &change, manner, session, &lock, output);
+        }
+        Limited::Port(id) => {
+            return network::change_port(id, &change, manner, session, &lock, output);
+        }
+    };
+    let host = &session.host;
+    let mut qos = Qos::open(&host.state, &lock, host.has_interfaces())?;
+    let done = qos.clear(&target, inbound, outbound)?;
     qos.close()?;
     output.json(&DoneView::from(&done));
     let limits = done.settings.as_ref().map(|it| it.bandwidth.to_string());
     let limits = limits.unwrap_or_else(|| "no limit".to_owned());
     output.say(format!("{target}: {limits}."));
-    super::view::print_steps(&done, output);
+    super::view::print_steps(&done.steps, output);
     Ok(None)
 }

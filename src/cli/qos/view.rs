@@ -46,11 +46,22 @@ impl DoneView {
     }
 }
 
-pub(super) fn print_steps(done: &Done, output: &Output) {
+pub(super) fn print_steps(steps: &[String], output: &Output) {
     if output.verbose {
-        for step in &done.steps {
+        for step in steps {
             output.say(format!("  {step}"));
         }
+    }
+}
+
+/// What a dry run prints.
+pub(super) fn rehearsed(steps: &[String], output: &Output) {
+    output.json(&json!({ "steps": steps }));
+    if steps.is_empty() {
+        output.print("There is nothing to do.");
+    }
+    for step in steps {
+        output.print(format!("  {step}"));
     }
 }
 

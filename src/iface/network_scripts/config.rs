@@ -57,9 +57,14 @@ pub(super) fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
     let mut names = files
         .names()
         .context(|| format!("cannot list {CONFIG_DIR}"))?;
-    names.retain(|name| FileName::of(name).is_some_and(|name| name.prefix == "ifcfg-"));
+    names.retain(|name| is_ifcfg(name));
     names.sort();
     Ok(names)
+}
+
+/// Whether the file `name` is an `ifcfg` file that is no backup.
+pub(super) fn is_ifcfg(name: &OsStr) -> bool {
+    FileName::of(name).is_some_and(|name| name.prefix == "ifcfg-")
 }
 
 /// All `ifcfg` files that are no backups, in the order of their names.
@@ -143,13 +148,17 @@ impl Config {
 
     /// The `ifcfg` file `name`, which holds `bytes`.
     pub(super) fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
-        let FileName { part, .. } = FileName::of(name)?;
-        Some(Self {
+        FileName::of(name).map(|known| Self::of_part(name, known.part, bytes))
+    }
+
+    /// The `ifcfg` file `name`, whose part is `part`.
+    pub(super) fn of_part(name: &OsStr, part: &OsStr, bytes: &[u8]) -> Self {
+        Self {
             path: path_of(name),
             part: part.to_owned(),
             file: File::parse(bytes),
             global: None,
-        })
+        }
     }
 
     /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is

@@ -141,6 +141,7 @@ impl Backend for NetworkScripts {
 
     fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>> {
         let inventory = Inventory::read(files, cards)?;
+        inventory.parse_all();
         let all = inventory.top_level();
         Ok(all
             .map(|(name, entry)| present::describe(name, entry, &inventory))
@@ -163,7 +164,19 @@ impl Backend for NetworkScripts {
     ) -> Result<BTreeSet<InterfaceName>> {
         let inventory = Inventory::read(files, cards)?;
         inventory.must_find(name)?;
-        Ok(undefine::with_ports(name, &inventory))
+        Ok(inventory.with_ports(name))
+    }
+
+    fn with_lower(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+        is_there: &dyn Fn(&InterfaceName) -> bool,
+    ) -> Result<BTreeSet<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        inventory.must_find(name)?;
+        Ok(inventory.with_lower(name, is_there))
     }
 }
 

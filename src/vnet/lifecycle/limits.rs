@@ -38,6 +38,32 @@ pub(super) fn put(state: &StateDir, lock: &Lock, network: &Network) -> Result<()
     qos.close()
 }
 
+/// Changes the limits on the bridge in place to those of `network`, or takes away those of `record`. Returns what was
+/// done; in a `rehearsal`, what would be.
+pub(super) fn change(
+    state: &StateDir,
+    lock: &Lock,
+    record: &Active,
+    network: &Network,
+    rehearsal: bool,
+) -> Result<Vec<String>> {
+    let Some(bridge) = network.forward.bridge() else {
+        return Ok(Vec::new());
+    };
+    let mut qos = Qos::open(state, lock, true)?;
+    if rehearsal {
+        qos.rehearse();
+    }
+    let limits = bandwidth(network);
+    if limits.is_none() && record.limited.is_none() {
+        return Ok(Vec::new());
+    }
+    let limits = limits.unwrap_or_default();
+    let done = network::start(&mut qos, network.name.as_str(), bridge, &limits)?;
+    qos.close()?;
+    Ok(done.steps)
+}
+
 /// Takes the limits off the bridge, if they are this network's. A bridge that is gone already is no error.
 pub(super) fn take_away(state: &StateDir, lock: &Lock, record: &Active) -> Result<()> {
     let Some(bridge) = &record.limited else {

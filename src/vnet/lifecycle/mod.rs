@@ -188,6 +188,40 @@ fn nobody_loses(
         .hint("unplug or release these first, or change only the definition with --config"))
 }
 
+/// Gives a network that runs the limits of another definition, which differs in nothing else, in place. Returns what was
+/// done, as lines for people. A `rehearsal` does nothing.
+///
+/// Fails, with nothing changed, where ports have been promised more than would be left, or the bridge has limits of
+/// somebody else's.
+pub fn relimit(
+    state: &StateDir,
+    lock: &Lock,
+    before: &Active,
+    definition: &Definition,
+    rehearsal: bool,
+) -> Result<Vec<String>> {
+    let network = definition.network();
+    limits::admit(state, lock, network)?;
+    let mut record = before.clone();
+    record.set_definition(definition);
+    if rehearsal {
+        return limits::change(state, lock, &record, network, true);
+    }
+    let running = Running::new(state);
+    // Whoever stops the network takes away what the record tells of.
+    if network.bandwidth.is_some_and(|it| !it.is_empty()) {
+        record.limited = network.forward.bridge().cloned();
+        running.write(&record, lock)?;
+    }
+    let done = limits::change(state, lock, &record, network, false);
+    if done.is_ok() && network.bandwidth.is_none_or(|it| it.is_empty()) {
+        record.limited = None;
+    }
+    let kept = if done.is_ok() { &record } else { before };
+    let written = running.write(kept, lock);
+    done.and_then(|steps| written.map(|()| steps))
+}
+
 /// The devices in the bridge that ncf has made for a network: guests' and whatever was put there.
 pub fn ports_of_own_bridge(record: &Active, links: &[Link]) -> Vec<Link> {
     let Some(own) = &record.bridge else {
@@ -209,7 +243,8 @@ pub fn is_whole(record: &Active, links: &[Link]) -> bool {
         || own.is_none_or(|own| links.iter().any(|link| own_bridge::is_ours(link, own)))
 }
 
-fn must_be_here(record: &Active) -> Result<()> {
+/// Fails where the network runs in another network namespace.
+pub fn must_be_here(record: &Active) -> Result<()> {
     if record.is_here() {
         return Ok(());
     }

@@ -1,94 +1,64 @@
-//! Limits of ports: held on the port's device, a floor on the bridge; those of a virtual function by its card.
+//! Limits of ports: held on the port's device, a floor on the bridge, those of a virtual function by its card.
 
 use super::make::device_name;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
+use crate::qos::network;
 use crate::qos::record::{Origin, Settings, Target};
-use crate::qos::{Bandwidth, Qos, network};
+use crate::qos::{Bandwidth, Done, Qos};
 use crate::state::{Lock, StateDir};
 use crate::sys::name::InterfaceName;
 use crate::vnet::ports::{Connection, Hostdev, Port};
 
 /// Applies a port's limits, if it has any.
 pub(super) fn put(state: &StateDir, lock: &Lock, port: &Port) -> Result<()> {
-    if let Some(bandwidth) = &port.bandwidth
-        && let Connection::Hostdev(hostdev) = &port.connection
-    {
-        return put_on_function(state, lock, port, hostdev, bandwidth);
-    }
-    with(state, lock, port, network::plug)
-}
-
-fn put_on_function(
-    state: &StateDir,
-    lock: &Lock,
-    port: &Port,
-    hostdev: &Hostdev,
-    bandwidth: &Bandwidth,
-) -> Result<()> {
-    let Some(target) = function_of(hostdev) else {
-        return Err(Error::failed(format!(
-            "{} is no virtual function, so that no card could limit it ({bandwidth})",
-            hostdev.address
-        )));
+    let Some(bandwidth) = port.bandwidth else {
+        return Ok(());
     };
     let mut qos = Qos::open(state, lock, true)?;
-    let origin = Origin::Port(port.id.to_string());
-    if let Some(applied) = qos.applied(&target)?
-        && applied.origin != origin
-    {
-        return Err(Error::failed(format!(
-            "{target} has limits already ({}), and takes only one kind",
-            applied.origin
-        ))
-        .hint(format!("'ncf qos show {}' shows them", target.device)));
-    }
-    let settings = Settings {
-        bandwidth: *bandwidth,
-        ..Settings::default()
-    };
     // Noted even where it failed: something may have been done.
-    let done = qos.put(&target, &settings, origin).map(drop);
+    let done = change(&mut qos, port, bandwidth).map(drop);
     done.and(qos.close())
 }
 
-fn take_off_function(state: &StateDir, lock: &Lock, port: &Port, target: &Target) -> Result<()> {
-    let mut qos = Qos::open(state, lock, true)?;
-    let ours = Origin::Port(port.id.to_string());
-    if qos.applied(target)?.is_some_and(|it| it.origin == ours) {
-        let done = qos.take_away(target).map(drop);
-        return done.and(qos.close());
+/// Makes a port have these limits, and no others. Returns what was done.
+pub(in crate::vnet) fn change(
+    qos: &mut Qos<'_>,
+    port: &Port,
+    bandwidth: Bandwidth,
+) -> Result<Vec<Done>> {
+    let name = port.id.to_string();
+    if let Connection::Hostdev(hostdev) = &port.connection {
+        return change_function(qos, &name, hostdev, bandwidth)
+            .context(|| format!("cannot limit the port {name}"));
     }
-    Ok(())
-}
-
-/// The function as limits know it; `None` where it is no virtual one.
-fn function_of(hostdev: &Hostdev) -> Option<Target> {
-    hostdev.function.as_ref().map(|it| Target {
-        device: it.physical.clone(),
-        function: Some(it.number),
+    with(port, bandwidth, |limited, bridge| {
+        network::plug(qos, bridge, limited)
     })
 }
 
 /// Takes a port's limits away, if it has any. What is gone already is no error.
 pub(super) fn take_away(state: &StateDir, lock: &Lock, port: &Port) -> Result<()> {
-    if let Connection::Hostdev(hostdev) = &port.connection {
-        return match function_of(hostdev).filter(|_| port.bandwidth.is_some()) {
-            Some(target) => take_off_function(state, lock, port, &target),
-            None => Ok(()),
-        };
-    }
-    with(state, lock, port, network::unplug)
-}
-
-fn with(
-    state: &StateDir,
-    lock: &Lock,
-    port: &Port,
-    act: impl FnOnce(&mut Qos<'_>, Option<&InterfaceName>, &network::Port<'_>) -> Result<()>,
-) -> Result<()> {
     let Some(bandwidth) = port.bandwidth else {
         return Ok(());
     };
+    let mut qos = Qos::open(state, lock, true)?;
+    let done = match &port.connection {
+        Connection::Hostdev(hostdev) => {
+            let name = port.id.to_string();
+            change_function(&mut qos, &name, hostdev, Bandwidth::default()).map(drop)
+        }
+        _ => with(port, bandwidth, |limited, bridge| {
+            network::unplug(&mut qos, bridge, limited)
+        }),
+    };
+    done.and(qos.close())
+}
+
+fn with<T>(
+    port: &Port,
+    bandwidth: Bandwidth,
+    act: impl FnOnce(&network::Port<'_>, Option<&InterfaceName>) -> Result<T>,
+) -> Result<T> {
     let name = port.id.to_string();
     let limited = network::Port {
         name: &name,
@@ -100,8 +70,55 @@ fn with(
         Connection::Tap(tap) => Some(&tap.bridge),
         Connection::Macvtap(_) | Connection::Hostdev(_) => None,
     };
-    let mut qos = Qos::open(state, lock, true)?;
-    // Noted even where it failed: something may have been done.
-    let done = act(&mut qos, bridge, &limited);
-    done.and(qos.close())
+    act(&limited, bridge)
+}
+
+/// The card limits what a function sends. What was recorded for the function comes back when the port goes.
+fn change_function(
+    qos: &mut Qos<'_>,
+    port: &str,
+    hostdev: &Hostdev,
+    bandwidth: Bandwidth,
+) -> Result<Vec<Done>> {
+    let target = hostdev.function.as_ref().map(|function| Target {
+        device: function.physical.clone(),
+        function: Some(function.number),
+    });
+    let Some(target) = target else {
+        if bandwidth.is_empty() {
+            return Ok(Vec::new());
+        }
+        let what = format!(
+            "{} is no virtual function, and has no device here that could hold its limits ({bandwidth})",
+            hostdev.address
+        );
+        return Err(Error::failed(what));
+    };
+    if bandwidth.is_empty() {
+        let applied = qos.applied(&target)?;
+        if !applied.is_some_and(|it| it.origin == Origin::Port(port.to_owned())) {
+            return Ok(Vec::new());
+        }
+        let done = qos.take_away(&target)?;
+        for (_, applied) in qos.apply(&target.device)? {
+            applied?;
+        }
+        return Ok(vec![done]);
+    }
+    let origin = Origin::Port(port.to_owned());
+    if let Some(applied) = qos.applied(&target)?
+        && applied.origin != origin
+    {
+        return Err(Error::failed(format!(
+            "{target} has limits already ({}), and takes only one kind",
+            applied.origin
+        ))
+        .hint(format!("'ncf qos show {}' shows them", target.device)));
+    }
+    let settings = Settings {
+        bandwidth,
+        ..Settings::default()
+    };
+    let done = qos.put(&target, &settings, origin)?;
+    Ok(vec![done])
 }

@@ -17,7 +17,7 @@
 //! | `repair` | state and kernel made to agree |
 
 mod function;
-mod limits;
+pub(super) mod limits;
 mod look;
 mod make;
 mod place;

@@ -146,6 +146,14 @@ impl Ports {
         self.rename(port, Stage::Unfinished, Stage::Plugged)
     }
 
+    /// Notes that a plugged port has changed: its limits. Its device stays.
+    pub fn rewrite(&self, _lock: &Lock, port: &Port) -> Result<()> {
+        let failed = || format!("cannot write the record of port {}", port.id);
+        let json =
+            serde_json::to_vec(port).map_err(|error| Error::failed(failed()).because(error))?;
+        self.put(&name(port, Stage::Plugged), &json).context(failed)
+    }
+
     /// Notes that a port is about to be removed.
     pub fn withdraw(&self, _lock: &Lock, port: &Port) -> Result<()> {
         self.rename(port, Stage::Plugged, Stage::Unfinished)

@@ -256,3 +256,55 @@ fn rules_and_left_alone_keys_are_taken_in() {
     assert_eq!(told[0], "lan:2: ETHTOOL_OPTS=\"speed 100\": not applied");
     assert!(told[1].starts_with("lan:3: PEERDNS=\"no\": not applied: the DHCP client"));
 }
+
+/// What `of` needs by `files`, where `there` is there already.
+fn needed(of: &str, files: &[(&str, &str)], there: &[&str]) -> Vec<String> {
+    let is_there = |it: &InterfaceName| there.contains(&it.as_str());
+    let needed = NetworkScripts.with_lower(&name(of), &memory(files), &[], &is_there);
+    needed.unwrap().into_iter().map(String::from).collect()
+}
+
+#[test]
+fn what_is_below_comes_up_too_at_any_depth_unless_it_is_there() {
+    let files = [
+        ("ifcfg-br5", "TYPE=Bridge\n"),
+        ("ifcfg-bond0.5", "VLAN=yes\nBRIDGE=br5\n"),
+        ("ifcfg-uplink", "DEVICE=bond0\nBRIDGE=br0\n"),
+        ("ifcfg-eth0", "MASTER=bond0\nSLAVE=yes\n"),
+        ("ifcfg-storage", "TYPE=Vlan\nPHYSDEV=br5\nVLAN_ID=7\n"),
+        ("ifcfg-storage:1", "ONPARENT=no\n"),
+        ("ifcfg-br0", "TYPE=Bridge\n"),
+        ("ifcfg-eth9", "\n"),
+    ];
+    let all = ["bond0", "bond0.5", "br5", "eth0"];
+    assert_eq!(needed("br5", &files, &[]), all);
+    assert_eq!(needed("br5", &files, &["bond0"]), ["bond0.5", "br5"]);
+    let deep = ["bond0", "bond0.5", "br5", "eth0", "storage", "storage:1"];
+    assert_eq!(needed("storage:1", &files, &[]), deep);
+    let cut = ["storage", "storage:1"];
+    assert_eq!(needed("storage:1", &files, &["br5"]), cut);
+    // A card needs no file.
+    let card = [("ifcfg-eth0.3", "VLAN=yes\n")];
+    assert_eq!(needed("eth0.3", &card, &[]), ["eth0.3"]);
+    let circle = [
+        ("ifcfg-a", "VLAN=yes\nPHYSDEV=b\nVID=1\n"),
+        ("ifcfg-b", "VLAN=yes\nPHYSDEV=a\nVID=2\n"),
+    ];
+    assert_eq!(needed("a", &circle, &[]), ["a", "b"]);
+}
+
+#[test]
+fn what_is_below_comes_up_first() {
+    let files = memory(&[
+        ("ifcfg-br5", "TYPE=Bridge\n"),
+        ("ifcfg-bond0.5", "VLAN=yes\nBRIDGE=br5\n"),
+        ("ifcfg-bond0", "\n"),
+        ("ifcfg-eth0", "MASTER=bond0\nSLAVE=yes\n"),
+    ]);
+    let names = NetworkScripts.with_lower(&name("br5"), &files, &[], &|_| false);
+    let names = names.unwrap();
+    let order =
+        crate::iface::order::up_order(&names, &NetworkScripts.dependencies(&names, &files), &[]);
+    let order: Vec<_> = order.iter().map(InterfaceName::as_str).collect();
+    assert_eq!(order, ["eth0", "bond0", "bond0.5", "br5"]);
+}

@@ -49,6 +49,8 @@ impl Socket {
                 attributes.with_nest(wire::TCA_OPTIONS, &wire::fq_codel(target, interval))
             }
             Leaf::Sfq { perturb } => attributes.with(wire::TCA_OPTIONS, &wire::sfq(perturb)),
+            // struct tc_fifo_qopt: the limit alone.
+            Leaf::Pfifo { limit } => attributes.with(wire::TCA_OPTIONS, &limit.to_ne_bytes()),
         };
         let request = Header::new(link.index, handle, class);
         self.change(

@@ -293,7 +293,7 @@ impl Filter {
     }
 }
 
-/// What hangs in a class and shares it out among streams.
+/// What hangs in a class: most share it out among streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
     /// `fq_codel`, with its target and interval in microseconds.
@@ -308,6 +308,11 @@ pub enum Leaf {
         /// Seconds.
         perturb: u32,
     },
+    /// `pfifo`: packets in the order in which they come, at most so many.
+    Pfifo {
+        /// Packets.
+        limit: u32,
+    },
 }
 
 impl Leaf {
@@ -316,6 +321,7 @@ impl Leaf {
         match self {
             Self::FqCodel { .. } => "fq_codel",
             Self::Sfq { .. } => "sfq",
+            Self::Pfifo { .. } => "pfifo",
         }
     }
 }
