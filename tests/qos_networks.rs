@@ -279,6 +279,15 @@ fn a_bridge_that_is_made_anew_gets_limits_and_floors_of_its_network_again() {
         assert_eq!(rates("br0"), before);
         let said = lab.done("qos apply");
         assert!(said.stdout.contains("has what is recorded"), "{said:?}");
+        // As a command that was killed before it came to the kernel would have left it.
+        lab.done("qos set --port ncf0 --inbound 200,,,100");
+        let dir = fs::read_dir(lab.0.state().join("ports")).unwrap();
+        let dir = dir.flatten().map(|it| it.path()).find(|it| it.is_dir());
+        let record = dir.unwrap().join("ncf0@br0");
+        let text = fs::read_to_string(&record).unwrap();
+        fs::write(&record, text.replace("200000", "400000")).unwrap();
+        lab.done("qos apply ncf0");
+        assert_eq!(rates("ncf0"), [(FIRST, 400_000)]);
     });
 }
 

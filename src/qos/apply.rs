@@ -456,7 +456,7 @@ fn check(target: &Target, bandwidth: &Bandwidth) -> Result<()> {
     if floor {
         return Err(
             Error::failed(format!("{target} cannot keep a floor by itself")).hint(
-                "floors are shared out on a network's bridge: set one for a port of a network",
+                "floors are shared out on a network's bridge: --port sets one for a port of a network",
             ),
         );
     }

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
 use crate::sys::boot;
-use crate::sys::name::MacAddress;
+use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
@@ -229,11 +229,7 @@ impl<'a> Plugger<'a> {
         self.ports.forget(self.lock, port)
     }
 
-    fn plug_bridge(
-        &mut self,
-        making: &Making<'_>,
-        bridge: &crate::sys::name::InterfaceName,
-    ) -> Result<Plugged> {
+    fn plug_bridge(&mut self, making: &Making<'_>, bridge: &InterfaceName) -> Result<Plugged> {
         let network = &making.network.name;
         let link = self.kernel.socket.link(bridge)?;
         let link = link.filter(Link::is_bridge).ok_or_else(|| {
@@ -356,6 +352,11 @@ impl<'a> Plugger<'a> {
         self.reserved.count(&mut usage)?;
         Ok(usage)
     }
+}
+
+/// The device of a port that has one on the host.
+pub fn device_of(port: &Port) -> Result<InterfaceName> {
+    make::device_name(&port.id.to_string())
 }
 
 /// Whether the ports of a network have their devices to themselves.
