@@ -1,6 +1,7 @@
 //! From what was typed to the host that it means.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::{Applier as Choice, Globals, SettingsFile};
 use crate::apply::Applier;
@@ -55,7 +56,8 @@ impl Session {
         let covered = state.covered();
         let covered = covered.iter().filter_map(|dir| root.inside(dir));
         scope.files.extend(covered);
-        let who = Who::present();
+        // Looked up only by what asks: it reads of each process above this one.
+        let who = LazyLock::new(Who::present as fn() -> Who);
         let keep = conf.history.keep;
         let host = Host {
             root,
