@@ -99,6 +99,16 @@ fn a_file_without_device_is_found_by_the_cards_address() {
             host.read("ifcfg-Wired_connection_1"),
             text.replace("ONBOOT=yes", "ONBOOT=no")
         );
+        // And so it comes up.
+        ip("link set far up");
+        host.write(
+            "ifcfg-Wired_connection_1",
+            &format!("{text}IPADDR=192.0.2.7\nPREFIX=24\n"),
+        );
+        host.done(&["--applier", "builtin", "ifup", "eth0"]);
+        assert!(addresses("eth0").contains(&"192.0.2.7/24".to_owned()));
+        host.done(&["--applier", "builtin", "ifdown", "eth0"]);
+        assert!(!addresses("eth0").contains(&"192.0.2.7/24".to_owned()));
     });
 }
 

@@ -18,7 +18,9 @@ use ncf::qos::tree::{FIRST, MAJOR, REST};
 use ncf::sys::netlink::tc::{Class, Handle};
 use serde_json::{Value, json};
 use support::host::{Host, Ran};
+use support::need;
 use support::netns::{in_namespace, ip, link_attribute};
+use support::sweep::{self, Fault, Point};
 
 /// A host with a bridge, and a network over that.
 struct Lab(Host);
@@ -279,6 +281,15 @@ fn a_bridge_that_is_made_anew_gets_limits_and_floors_of_its_network_again() {
         assert_eq!(rates("br0"), before);
         let said = lab.done("qos apply");
         assert!(said.stdout.contains("has what is recorded"), "{said:?}");
+        // As a command that was killed before it came to the kernel would have left it.
+        lab.done("qos set --port ncf0 --inbound 200,,,100");
+        let dir = fs::read_dir(lab.0.state().join("ports")).unwrap();
+        let dir = dir.flatten().map(|it| it.path()).find(|it| it.is_dir());
+        let record = dir.unwrap().join("ncf0@br0");
+        let text = fs::read_to_string(&record).unwrap();
+        fs::write(&record, text.replace("200000", "400000")).unwrap();
+        lab.done("qos apply ncf0");
+        assert_eq!(rates("ncf0"), [(FIRST, 400_000)]);
     });
 }
 
@@ -294,5 +305,81 @@ fn what_cannot_be_written_leaves_the_limits_as_they_were() {
             .refused(1, &["cannot write the definition of lan"]);
         assert_eq!(rates("br0"), [(FIRST, 1_250_000), (REST, 1_250_000)]);
         assert_eq!(lab.limits(), [TEN, TEN]);
+    });
+}
+
+/// The calls of a command that change the kernel or the disk.
+const CALLS: &str = "sendto,?openat,?write,?rename,?fsync,?ftruncate,?mkdir,?unlink";
+
+/// Every fault at every such call of a command; what `state` tells afterwards is as before, or as it should be.
+fn sweep(lab: &Lab, reset: &str, set: &str, state: impl Fn() -> Value) {
+    let words: Vec<_> = set.split_whitespace().collect();
+    let command = || {
+        lab.0
+            .command(&[&["--applier", "builtin"], &*words].concat())
+    };
+    let calls = sweep::calls_of_these(&command(), CALLS);
+    let after = state();
+    lab.done(reset);
+    let before = state();
+    assert_ne!(before, after);
+    let mut points = 0;
+    for (call, changing) in calls {
+        for number in (1..)
+            .zip(&changing)
+            .filter(|(_, it)| **it)
+            .map(|(it, _)| it)
+        {
+            // What the kernel refuses is tested elsewhere.
+            let faults: &[Fault] = match call.as_str() {
+                "sendto" => &[Fault::Kill],
+                _ => &[Fault::Kill, Fault::Full],
+            };
+            for &fault in faults {
+                let call = call.clone();
+                let point = Point {
+                    call,
+                    number,
+                    fault,
+                };
+                let (ran, _) = sweep::run(&command(), &point);
+                ran.assert_orderly(&format!("{point:?}"));
+                lab.done("qos apply");
+                let now = state();
+                assert!(now == before || now == after, "{point:?}: {ran:?}: {now}");
+                lab.done(reset);
+                assert_eq!(state(), before, "{point:?}");
+                points += 1;
+            }
+        }
+    }
+    assert!(points > 20, "only {points} points");
+}
+
+#[test]
+fn whatever_is_killed_kernel_record_and_definition_agree() {
+    if !need::met(true, &["strace", "ip"]) {
+        return;
+    }
+    in_namespace(|| {
+        let lab = Lab::new("--inbound 10mbit");
+        lab.done("net start lan");
+        lab.done("qos set --network lan --inbound 10mbit");
+        sweep(
+            &lab,
+            "qos set --network lan --inbound 10mbit",
+            "qos set --network lan --inbound 20mbit",
+            || json!([lab.limits(), rates("br0")]),
+        );
+        lab.done("net plug lan --owner web --inbound 500,,,300");
+        sweep(
+            &lab,
+            "qos set --port ncf0 --inbound 500,,,300",
+            "qos set --port ncf0 --inbound 800,,,600",
+            || {
+                let ports = lab.json("net ports");
+                json!([ports["ports"][0]["limits"], rates("br0"), rates("ncf0")])
+            },
+        );
     });
 }

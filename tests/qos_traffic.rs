@@ -305,42 +305,58 @@ fn udp(megabits: u64) -> Stream {
     Stream::Udp(megabits * 1_300_000)
 }
 
-#[track_caller]
-fn assert_average(setup: Setup, inbound: bool, stream: fn(u64) -> Stream, megabits: u64) {
-    measuring(move || {
-        let ratio = average(setup, inbound, stream, megabits);
-        let off = (ratio - 1.0).abs();
-        assert!(
-            off <= 0.03,
-            "{} of {megabits} Mbit/s: {ratio:.4}",
-            setup.name()
-        );
+/// What is limited, whether inbound, with which stream, and to how many megabits a second.
+type Case = (Setup, bool, fn(u64) -> Stream, u64);
+
+/// Measures all of these at once, each in namespaces of its own.
+fn assert_averages(cases: &[Case]) {
+    let all = cases
+        .iter()
+        .map(|&(setup, inbound, stream, megabits)| {
+            move || {
+                let ratio = average(setup, inbound, stream, megabits);
+                let name = setup.name();
+                (
+                    format!("{name}, inbound {inbound}, {megabits} Mbit/s"),
+                    ratio,
+                )
+            }
+        })
+        .collect();
+    for (what, ratio) in side_by_side(all) {
+        assert!((ratio - 1.0).abs() <= 0.03, "{what}: {ratio:.4}");
+    }
+}
+
+/// Runs these at the same time, each in a fresh namespace. What is slow leaves the processors to the others.
+fn side_by_side<T: Send + 'static>(all: Vec<impl FnOnce() -> T + Send + 'static>) -> Vec<T> {
+    let running: Vec<_> = all
+        .into_iter()
+        .map(|work| thread::spawn(|| in_fresh(work)))
+        .collect();
+    let ended = running.into_iter().map(thread::JoinHandle::join);
+    ended
+        .map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        .collect()
+}
+
+#[test]
+fn averages_hold_for_each_kind_of_device_both_ways() {
+    measuring(|| {
+        assert_averages(&[
+            (Setup::Veth, true, tcp, 10),
+            (Setup::Veth, false, udp, 100),
+            (Setup::Macvtap, true, udp, 10),
+            (Setup::Macvtap, false, udp, 1),
+            (Setup::Macvtap, false, tcp, 100),
+            (Setup::Bridge, false, tcp, 10),
+        ]);
     });
 }
 
 #[test]
-fn what_goes_to_a_guest_keeps_its_average() {
-    assert_average(Setup::Veth, true, tcp, 10);
-}
-
-#[test]
-fn what_a_guest_sends_waits_in_an_ifb_and_keeps_its_average() {
-    assert_average(Setup::Veth, false, udp, 100);
-}
-
-#[test]
-fn a_macvtap_is_limited_where_its_guest_receives() {
-    assert_average(Setup::Macvtap, true, udp, 10);
-}
-
-#[test]
-fn a_macvtap_is_limited_where_its_guest_sends() {
-    assert_average(Setup::Macvtap, false, tcp, 100);
-}
-
-#[test]
-fn a_bridge_is_limited_towards_its_guests() {
-    assert_average(Setup::Bridge, true, tcp, 1000);
+fn a_gigabit_holds_too() {
+    measuring(|| assert_averages(&[(Setup::Bridge, true, tcp, 1000)]));
 }
 
 /// The first `burst` bytes go at the peak, and then the average holds: shares of both.
@@ -422,8 +438,8 @@ fn first_bytes(to: &End<'_>, count: u64) -> f64 {
 #[test]
 fn a_burst_goes_at_the_peak_and_then_the_average_holds() {
     measuring(|| {
-        for inbound in [true, false] {
-            let (peak, after) = in_fresh(move || burst(inbound));
+        let both = [true, false].map(|inbound| move || (inbound, burst(inbound)));
+        for (inbound, (peak, after)) in side_by_side(both.into()) {
             assert!(
                 (peak - 1.0).abs() <= 0.1,
                 "inbound {inbound}: {peak:.3} of the peak"
@@ -469,7 +485,7 @@ fn floors(average: &str, floors: [&str; 2], addresses: [&'static str; 3]) -> [f6
     // The one without a floor comes first, or its handshake would have to pass the others.
     let running: Vec<_> = (5201..)
         .zip(guests.iter().rev())
-        .map(|(port, guest)| start(&host, guest, Stream::Udp(60_000_000), port))
+        .map(|(port, guest)| start(&host, guest, Stream::Udp(50_000_000), port))
         .collect();
     thread::sleep(Duration::from_secs(1));
     let before = guests.map(|guest| guest.received());
@@ -484,28 +500,43 @@ fn floors(average: &str, floors: [&str; 2], addresses: [&'static str; 3]) -> [f6
     })
 }
 
+/// Measures until what three guests get is as it should be, at most some times.
+fn kept_floors(
+    average: &'static str,
+    addresses: [&'static str; 3],
+    kept: impl Fn(&[f64; 3]) -> bool,
+) -> [f64; 3] {
+    let mut last = [0.0; 3];
+    for attempt in 1..=ATTEMPTS {
+        last = in_fresh(move || floors(average, ["2000", "3000"], addresses));
+        if kept(&last) {
+            return last;
+        }
+        need::say(&format!("floors in {average}: {last:?}, attempt {attempt}"));
+    }
+    panic!("of 2 and 3 MB/s in {average} kB/s: {last:?}");
+}
+
 /// Two floors that are all there is, and two with something left.
 fn assert_floors(addresses: [&'static str; 3]) {
-    let mut last = [0.0; 3];
-    let kept = |got: &[f64; 3]| {
-        let exact = (got[0] / 2e6 - 1.0).abs() <= 0.05 && (got[1] / 3e6 - 1.0).abs() <= 0.05;
-        exact && got[2] < 0.1e6
+    let all = move || {
+        kept_floors("5000", addresses, |got| {
+            let exact = (got[0] / 2e6 - 1.0).abs() <= 0.05 && (got[1] / 3e6 - 1.0).abs() <= 0.05;
+            exact && got[2] < 0.1e6
+        })
     };
-    let all = (0..ATTEMPTS).any(|_| {
-        last = in_fresh(move || floors("5000", ["2000", "3000"], addresses));
-        kept(&last)
-    });
-    assert!(all, "of 2 and 3 MB/s: {last:?}");
-    let shared = |got: &[f64; 3]| {
-        let floors = got[0] >= 2e6 * 0.95 && got[1] >= 3e6 * 0.95;
-        let sum: f64 = got.iter().sum();
-        floors && got[2] > 0.3e6 && (sum / 8e6 - 1.0).abs() <= 0.03
+    let some = move || {
+        kept_floors("8000", addresses, |got| {
+            let floors = got[0] >= 2e6 * 0.95 && got[1] >= 3e6 * 0.95;
+            let sum: f64 = got.iter().sum();
+            floors && got[2] > 0.3e6 && (sum / 8e6 - 1.0).abs() <= 0.03
+        })
     };
-    let all = (0..ATTEMPTS).any(|_| {
-        last = in_fresh(move || floors("8000", ["2000", "3000"], addresses));
-        shared(&last)
-    });
-    assert!(all, "of 2 and 3 MB/s and a share of the rest: {last:?}");
+    let other = thread::spawn(all);
+    some();
+    if let Err(panic) = other.join() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Runs something in yet another namespace.
@@ -542,11 +573,17 @@ fn a_limit_that_is_replaced_a_thousand_times_neither_leaks_nor_drops() {
         // Above both limits: never more than the larger one.
         let running = start(&host, &guest, Stream::Udp(40_000_000), 5202);
         thread::sleep(Duration::from_secs(1));
-        let (one, began) = (guest.received(), Instant::now());
-        replace(&state, 1000);
-        let bytes = u32::try_from(guest.received() - one).unwrap();
-        let rate = f64::from(bytes) / began.elapsed().as_secs_f64();
-        assert!(rate <= 2_500_000.0 * 1.01, "{rate} bytes a second");
+        let (mut last, mut looked) = (guest.received(), Instant::now());
+        for _ in 0..20 {
+            replace(&state, 50);
+            let (now, took) = (guest.received(), looked.elapsed());
+            looked += took;
+            let passed = f64::from(u32::try_from(now - last).unwrap());
+            last = now;
+            // And what was saved up: the burst, which is 10 ms of it, and a packet.
+            let most = 2_500_000.0 * took.as_secs_f64() * 1.01 + 25_000.0 + 1514.0;
+            assert!(passed <= most, "{passed} bytes in {took:?}");
+        }
         assert!(
             counted(&state).bytes > after.bytes,
             "counters were set back"

@@ -1,5 +1,7 @@
 //! The host that transactions work on: where things are, and who does what.
 
+use std::sync::LazyLock;
+
 use super::manifest::Device;
 use crate::apply::Applier;
 use crate::iface::backend::{Backend, Scope};
@@ -26,7 +28,7 @@ pub struct Host {
     /// How many archived changes are kept.
     pub keep: usize,
     /// Who runs this.
-    pub who: Who,
+    pub who: LazyLock<Who>,
 }
 
 impl Host {

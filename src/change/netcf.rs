@@ -134,7 +134,7 @@ fn fill(host: &Host, id: &str, complete: bool, staging: &Path) -> Result<()> {
         began: jiff::Timestamp::now(),
         boot_id: boot_id()?,
         boots: 0,
-        by: host.who.clone(),
+        by: (*host.who).clone(),
         reason: Some("taken over from netcf".to_owned()),
         operator_path: host.operator_path(),
         devices: host.devices(),

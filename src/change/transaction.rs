@@ -202,7 +202,7 @@ impl<'l> Transaction<'l> {
             began: jiff::Timestamp::now(),
             boot_id: boot_id()?,
             boots: begin.boots,
-            by: host.who.clone(),
+            by: (*host.who).clone(),
             reason: begin.reason,
             operator_path: host.operator_path(),
             devices: host.devices(),

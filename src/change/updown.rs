@@ -51,7 +51,7 @@ pub fn run(
         Verb::Up => up_order(&names, &dependencies, &[]),
         Verb::Down => down_order(&names, &dependencies, &[]),
     };
-    let targets = targets(host, verb, &order, &files)?;
+    let targets = targets(host, verb, &order, &files, &running)?;
     let after = match verb {
         Verb::Up => up_after(&order, &dependencies),
         Verb::Down => down_after(&order, &dependencies),
@@ -104,13 +104,14 @@ fn targets(
     verb: Verb,
     order: &[InterfaceName],
     files: &dyn Files,
+    running: &Running,
 ) -> Result<Vec<Target>> {
-    let applier = host.applier.as_ref();
+    let (applier, cards) = (host.applier.as_ref(), running.cards());
     let mut targets = Vec::new();
     for name in order {
         let desired = applier
             .needs_desired()
-            .then(|| host.backend.desired(name, files));
+            .then(|| host.backend.desired_of_card(name, files, &cards));
         let desired = match (verb, desired) {
             // What cannot be understood is no reason to leave it up.
             (Verb::Down, desired) => desired.and_then(Result::ok),

@@ -1,6 +1,7 @@
 //! From what was typed to the host that it means.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::{Applier as Choice, Globals, SettingsFile};
 use crate::apply::Applier;
@@ -55,7 +56,8 @@ impl Session {
         let covered = state.covered();
         let covered = covered.iter().filter_map(|dir| root.inside(dir));
         scope.files.extend(covered);
-        let who = Who::present();
+        // Looked up only by what asks: it reads of each process above this one.
+        let who = LazyLock::new(Who::present as fn() -> Who);
         let keep = conf.history.keep;
         let host = Host {
             root,
@@ -92,6 +94,9 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
         None => conf.apply.applier,
     };
     let path = std::env::var("PATH").unwrap_or_default();
+    let builtin = Builtin {
+        dhcp_client: conf.apply.dhcp_client,
+    };
     match choice {
         ApplierChoice::System => match System::configured(&conf.apply, &path) {
             Ok(system) => Box::new(system),
@@ -99,9 +104,9 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
         },
         ApplierChoice::Auto => match System::configured(&conf.apply, &path) {
             Ok(system) => Box::new(system),
-            Err(_) => Box::new(Builtin),
+            Err(_) => Box::new(builtin),
         },
-        ApplierChoice::Builtin => Box::new(Builtin),
+        ApplierChoice::Builtin => Box::new(builtin),
         ApplierChoice::None => Box::new(NoApplier),
     }
 }

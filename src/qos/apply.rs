@@ -170,7 +170,8 @@ impl<'a> Qos<'a> {
     pub fn put(&mut self, target: &Target, settings: &Settings, origin: Origin) -> Result<Done> {
         let ready = self.ready(target, Some(settings))?;
         if ready.is_none() {
-            return Err(absent(target));
+            let device = &target.device;
+            return Err(Error::failed(format!("there is no device {device}")));
         }
         let now = self.live(target)?.map(|applied| applied.settings);
         let done = self.finish(target, Some((settings, origin)), ready);
@@ -456,7 +457,7 @@ fn check(target: &Target, bandwidth: &Bandwidth) -> Result<()> {
     if floor {
         return Err(
             Error::failed(format!("{target} cannot keep a floor by itself")).hint(
-                "floors are shared out on a network's bridge: set one for a port of a network",
+                "floors are shared out on a network's bridge: --port sets one for a port of a network",
             ),
         );
     }

@@ -88,12 +88,21 @@ fn note_holder(file: &mut File, command: &str) {
         command: command.to_owned(),
         since: jiff::Timestamp::now(),
     };
-    if let Ok(note) = serde_json::to_string(&holder) {
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(note.as_bytes()));
-    }
+    let Ok(mut note) = serde_json::to_string(&holder) else {
+        return;
+    };
+    // Blanks over the rest of a longer note: to make the file shorter would cost more than all the rest of taking a lock,
+    // for a file system notes that in its journal.
+    let old = file.metadata().map_or(0, |metadata| metadata.len());
+    let longer = old.min(NOTE_LIMIT).saturating_sub(note.len() as u64);
+    note.extend((0..longer).map(|_| ' '));
+    let cut = match old {
+        0..=NOTE_LIMIT => Ok(()),
+        _ => file.set_len(0),
+    };
+    let _ = cut
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(note.as_bytes()));
 }
 
 fn busy(file: &mut File) -> Error {

@@ -6,16 +6,16 @@
 use super::active::{Active, Phase, Running};
 use super::definition::{Definition, generate};
 use super::lifecycle;
-use super::model::Network;
 use super::name::NetworkName;
 use super::plug;
-use super::ports::{Port, PortId, Ports, Read};
+use super::ports::{Connection, Port, PortId, Ports, Read};
 use super::store::{Store, unknown};
 use crate::error::{Context as _, Error, Result};
 use crate::qos::{Bandwidth, Change, Done, Qos};
 use crate::state::{Lock, StateDir};
 use crate::sys::boot;
 use crate::sys::name::InterfaceName;
+use crate::sys::netlink::Socket;
 use crate::xml::{Edit, Element, Source};
 
 /// How a change is made.
@@ -232,26 +232,63 @@ fn told(port: Port, done: &[Done]) -> PortChanged {
     PortChanged { port, steps }
 }
 
-/// A network, and what was done to its limits, as lines for people.
+/// A network, and what was done to its limits and those of its ports, as lines for people.
 pub type Settled = (NetworkName, Result<Vec<String>>);
 
-/// Makes running networks have their limits once more: where a bridge of the host was made anew, and where a rollback
-/// has brought back the definition that limits had been changed in. All, or those with the bridge `only`. One that fails
-/// keeps none of the others.
+/// Makes running networks and ports have their limits once more: where a bridge of the host was made anew, where a
+/// rollback has brought back the definition that limits had been changed in, and where a command that changed them was
+/// killed. All, or those that `only` holds: a network's bridge, or the device of a port. One that fails keeps none of the
+/// others.
 pub fn settle(state: &StateDir, lock: &Lock, only: Option<&InterfaceName>) -> Result<Vec<Settled>> {
     let mut records = Running::new(state).records()?;
     records.retain(|record| {
         let wanted = only.is_none_or(|only| record.limited.as_ref() == Some(only));
         wanted && record.phase == Phase::Running && record.is_here()
     });
-    let settled = records.iter().map(|record| {
-        let name = record.name.clone();
-        let done = settle_network(state, lock, record);
-        let failed = || format!("cannot bring back the limits of the network {name}");
-        let done = done.context(failed);
-        (name, done)
-    });
-    Ok(settled.collect())
+    let failed = |name: &NetworkName| format!("cannot bring back the limits of the network {name}");
+    let mut settled = Vec::new();
+    for record in &records {
+        let done = settle_network(state, lock, record).context(|| failed(&record.name));
+        settled.push((record.name.clone(), done));
+    }
+    for read in Ports::new(state, &boot::id()?).list()? {
+        if let Read::Port(port) = read
+            && let Some(limits) = port.bandwidth
+            && is_wanted(&port, only)?
+        {
+            let done = settle_port(state, lock, &port, limits).context(|| failed(&port.network));
+            settled.push((port.network, done));
+        }
+    }
+    Ok(settled)
+}
+
+/// Whether a port is held by `only`, and its device is there.
+fn is_wanted(port: &Port, only: Option<&InterfaceName>) -> Result<bool> {
+    let (device, bridge) = match &port.connection {
+        Connection::Hostdev(hostdev) => match &hostdev.function {
+            Some(function) => (function.physical.clone(), None),
+            None => return Ok(false),
+        },
+        Connection::Tap(tap) => (plug::device_of(port)?, Some(&tap.bridge)),
+        Connection::Macvtap(_) => (plug::device_of(port)?, None),
+    };
+    if only.is_some_and(|only| *only != device && Some(only) != bridge) {
+        return Ok(false);
+    }
+    Ok(Socket::open()?.link(&device)?.is_some())
+}
+
+fn settle_port(
+    state: &StateDir,
+    lock: &Lock,
+    port: &Port,
+    limits: Bandwidth,
+) -> Result<Vec<String>> {
+    let mut qos = Qos::open(state, lock, true)?;
+    let done = plug::limits::change(&mut qos, port, limits)?;
+    qos.close()?;
+    Ok(told(port.clone(), &done).steps)
 }
 
 fn settle_network(state: &StateDir, lock: &Lock, record: &Active) -> Result<Vec<String>> {
@@ -267,28 +304,7 @@ fn settle_network(state: &StateDir, lock: &Lock, record: &Active) -> Result<Vec<
         return Ok(Vec::new());
     }
     let new = with_limits(&now, &wanted)?;
-    let mut steps = lifecycle::relimit(state, lock, record, &new, false)?;
-    steps.extend(floors_again(state, lock, network)?);
-    Ok(steps)
-}
-
-/// Floors are noted with the bridge's limits, and go with a bridge that goes.
-fn floors_again(state: &StateDir, lock: &Lock, network: &Network) -> Result<Vec<String>> {
-    let mut qos = Qos::open(state, lock, true)?;
-    let mut steps = Vec::new();
-    for read in Ports::new(state, &boot::id()?).list()? {
-        let Read::Port(port) = read else { continue };
-        let limits = port.bandwidth.filter(|limits| {
-            let floor = limits.inbound.and_then(|limit| limit.floor());
-            floor.is_some() && port.network == network.name
-        });
-        if let Some(limits) = limits {
-            let done = plug::limits::change(&mut qos, &port, limits)?;
-            steps.extend(told(*port, &done).steps);
-        }
-    }
-    qos.close()?;
-    Ok(steps)
+    lifecycle::relimit(state, lock, record, &new, false)
 }
 
 /// The ports of a network. Fails where there is no such network.

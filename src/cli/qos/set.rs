@@ -33,11 +33,12 @@ pub(super) struct Args {
     target: TargetArgs,
 
     /// What comes in: AVERAGE[,PEAK[,BURST[,FLOOR]]], or average=…,peak=…,burst=…,floor=…
-    #[arg(long, value_name = "SPEC", required_unless_present_any = ["outbound", "xml"])]
+    #[arg(long, value_name = "SPEC", allow_negative_numbers = true,
+        required_unless_present_any = ["outbound", "xml"])]
     inbound: Option<Limit>,
 
     /// What goes out
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", allow_negative_numbers = true)]
     outbound: Option<Limit>,
 
     /// Take the limits from libvirt's <bandwidth> in this file; - is standard input

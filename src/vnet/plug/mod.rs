@@ -31,7 +31,7 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
 use crate::sys::boot;
-use crate::sys::name::MacAddress;
+use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
@@ -250,11 +250,7 @@ impl<'a> Plugger<'a> {
         self.ports.forget(self.lock, port)
     }
 
-    fn plug_bridge(
-        &mut self,
-        making: &Making<'_>,
-        bridge: &crate::sys::name::InterfaceName,
-    ) -> Result<Plugged> {
+    fn plug_bridge(&mut self, making: &Making<'_>, bridge: &InterfaceName) -> Result<Plugged> {
         let network = &making.network.name;
         let link = self.kernel.socket.link(bridge)?;
         let link = link.filter(Link::is_bridge).ok_or_else(|| {
@@ -400,6 +396,11 @@ impl<'a> Plugger<'a> {
             )),
         }
     }
+}
+
+/// The device of a port that has one on the host.
+pub fn device_of(port: &Port) -> Result<InterfaceName> {
+    make::device_name(&port.id.to_string())
 }
 
 /// Whether the ports of a network have their devices to themselves.

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::config::Config;
 use super::super::naming::FileName;
+use super::super::ranges;
 use super::super::vlan;
 use super::reading::Reading;
 use crate::iface::backend::Card;
@@ -156,7 +157,7 @@ impl Entry {
     }
 
     /// Whether it is the interface's by the address of the card.
-    pub(super) fn is_by_address(&self) -> bool {
+    pub(in crate::iface::network_scripts) fn is_by_address(&self) -> bool {
         self.head.is_by_address
     }
 
@@ -207,7 +208,8 @@ impl Head {
         let card = Some(hwaddr).filter(|_| !device.is_set());
         let card = card.and_then(|it| it.text()?.parse().ok());
         let card = card.and_then(|mac: MacAddress| cards.0.get(&mac));
-        let is_range = !device.is_set() && !matches!(range, Found::Unset);
+        let is_named_so = || part.to_str().and_then(ranges::device_of).is_some();
+        let is_range = range.is_set() && (!device.is_set() || is_named_so());
         let interface = match card {
             _ if is_range => None,
             Some(name) => Some((*name).clone()),

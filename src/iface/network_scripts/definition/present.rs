@@ -20,6 +20,11 @@ pub(in crate::iface::network_scripts) fn describe(
     let mut all = Vec::new();
     let reading = entry.reading();
     note_odd(name, entry, inventory, &mut all);
+    if let Err(bad) = interface_name(name.as_str()) {
+        let path = &entry.config().path;
+        let message = format!("{path}: a definition cannot have the name {name}: {bad}");
+        all.push(Error::failed(message).hint("this one can only be edited by hand"));
+    }
     let kind = kind(name, entry, inventory, &reading, &mut all);
     let interface = Interface {
         name: name.clone(),
