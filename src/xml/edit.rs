@@ -55,7 +55,7 @@ impl<'a> Edit<'a> {
             format!("{outer}  ")
         };
         let text = parent.written();
-        let (written, name) = (written.trim_end(), parent.name());
+        let (written, name) = (written.trim_end(), parent.written_name());
         if text.ends_with("/>") {
             let head = text.strip_suffix("/>").unwrap_or_default().trim_end();
             let start = range.start + head.len();
@@ -108,7 +108,7 @@ impl<'a> Edit<'a> {
 
     /// Gives `element` an attribute that it does not have, before the others.
     pub fn add_attribute(&mut self, element: Element<'_>, name: &str, value: &str) {
-        let at = element.range().start + 1 + element.name().len();
+        let at = element.range().start + 1 + element.written_name().len();
         let quoted = super::Tree::new("a").with(name, value).to_string();
         let quoted = quoted.trim_start_matches("<a").trim_end();
         let quoted = quoted.strip_suffix("/>").unwrap_or(quoted);
@@ -209,6 +209,18 @@ mod tests {
             more,
             TEXT.replace("<b x='1'  y='2'/>", "<b n=\"&lt;&quot;\" x='1'/>")
         );
+    }
+
+    #[test]
+    fn a_name_is_what_is_written() {
+        let more = edited("<:a><:b/></:a>", |root, edit| {
+            edit.add_attribute(root, "n", "1");
+            edit.append(named(root, "b"), "<c/>");
+        });
+        assert_eq!(more, "<:a n=\"1\"><:b><c/></:b></:a>");
+        let prefixed = "<p:a xmlns:p='urn:p'/>";
+        let more = edited(prefixed, |root, edit| edit.append(root, "<c/>"));
+        assert_eq!(more, "<p:a xmlns:p='urn:p'>\n  <c/>\n</p:a>");
     }
 
     #[test]

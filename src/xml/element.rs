@@ -23,6 +23,13 @@ impl<'a> Element<'a> {
         self.node.tag_name().name()
     }
 
+    /// Its name as it is written, with its prefix: an empty one too, as in `<:network>`, which the parser lets pass.
+    pub(super) fn written_name(self) -> &'a str {
+        let inside = self.written().strip_prefix('<').unwrap_or_default();
+        let ends = |it: char| it.is_ascii_whitespace() || it == '/' || it == '>';
+        inside.split(ends).next().unwrap_or_default()
+    }
+
     /// Its namespace; `None` for the elements of netcf and libvirt themselves.
     pub fn namespace(self) -> Option<&'a str> {
         self.node.tag_name().namespace()

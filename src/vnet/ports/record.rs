@@ -34,9 +34,10 @@ impl FromStr for PortId {
 
     fn from_str(text: &str) -> Result<Self, BadPortId> {
         let number = text.strip_prefix("ncf").and_then(|digits| {
-            let number: u32 = digits.parse().ok()?;
             // One text for each: no sign, no leading zeros.
-            (number.to_string() == digits).then_some(number)
+            let one = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let one = one && (digits.len() == 1 || !digits.starts_with('0'));
+            digits.parse().ok().filter(|_| one)
         });
         number.map(Self).ok_or_else(|| BadPortId(text.to_owned()))
     }
@@ -84,15 +85,13 @@ impl Owner {
         &self.0
     }
 
-    /// Eight hexadecimal digits that stand for it in the names of records, so that one guest's are found without
-    /// reading all. Two guests may have the same.
-    pub(super) fn mark(&self) -> String {
-        use std::fmt::Write as _;
+    /// What stands for it in the names of records, so that one guest's are found without reading all: the beginning of
+    /// its SHA-256. Two guests may have the same.
+    pub(super) fn mark(&self) -> u32 {
         let digest = Sha256::digest(self.0.as_bytes());
-        digest.iter().take(4).fold(String::new(), |mut mark, byte| {
-            let _ = write!(mark, "{byte:02x}");
-            mark
-        })
+        digest
+            .first_chunk()
+            .map_or(0, |first| u32::from_be_bytes(*first))
     }
 }
 

@@ -159,7 +159,7 @@ fn file_name(reservation: &Reservation) -> Option<String> {
         Sharing::Shared
     };
     let mark = reservation.owner.mark();
-    Some(named(&id, &mark, &reservation.kept()?, sharing))
+    Some(named(&id, mark, &reservation.kept()?, sharing))
 }
 
 /// The content of a regular file of at most `most` bytes; a link is not followed, a FIFO does not block.

@@ -49,7 +49,7 @@ enum Stage {
 struct Named {
     stage: Stage,
     id: PortId,
-    mark: String,
+    mark: u32,
     device: Device,
     sharing: Sharing,
 }
@@ -290,7 +290,7 @@ impl Named {
             Stage::Unfinished => ".",
             Stage::Plugged => "",
         };
-        let name = named(&self.id.to_string(), &self.mark, &self.device, self.sharing);
+        let name = named(&self.id.to_string(), self.mark, &self.device, self.sharing);
         format!("{hidden}{name}")
     }
 
@@ -303,7 +303,7 @@ impl Named {
         Some(Self {
             stage,
             id: parts.id.parse().ok()?,
-            mark: parts.mark.to_owned(),
+            mark: parts.mark,
             device: parts.device,
             sharing: parts.sharing,
         })
@@ -319,18 +319,18 @@ impl Named {
 }
 
 /// `ID+GUEST@DEVICE`, or `ID+GUEST=DEVICE` for one that has the device to itself; `GUEST` is [`Owner::mark`].
-pub(super) fn named(id: &str, mark: &str, device: &Device, sharing: Sharing) -> String {
+pub(super) fn named(id: &str, mark: u32, device: &Device, sharing: Sharing) -> String {
     let sign = match sharing {
         Sharing::Shared => '@',
         Sharing::Exclusive => '=',
     };
-    format!("{id}+{mark}{sign}{device}")
+    format!("{id}+{mark:08x}{sign}{device}")
 }
 
 /// What [`named`] put together.
 pub(super) struct Parts<'a> {
     pub(super) id: &'a str,
-    pub(super) mark: &'a str,
+    pub(super) mark: u32,
     pub(super) device: Device,
     pub(super) sharing: Sharing,
 }
@@ -344,6 +344,7 @@ pub(super) fn parts(name: &str) -> Option<Parts<'_>> {
         Sharing::Exclusive
     };
     let (id, mark) = before.split_once('+')?;
+    let mark = u32::from_str_radix(mark, 16).ok()?;
     Some(Parts {
         id,
         mark,
