@@ -77,7 +77,8 @@ fuzz: ## look for inputs that break the readers of files, FUZZ_SECONDS=60 each; 
 		echo "make fuzz: needs cargo-fuzz: cargo install cargo-fuzz --locked" >&2; exit 1; }
 	@set -e; for reader in $$(cd fuzz && cargo fuzz list); do \
 		echo "== $$reader"; \
-		(cd fuzz && cargo fuzz run --sanitizer none $$reader -- \
+		mkdir -p fuzz/corpus/$$reader; \
+		(cd fuzz && cargo fuzz run --sanitizer none $$reader corpus/$$reader $$(ls -d seeds/$$reader 2>/dev/null) -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=512); \
 	done
 

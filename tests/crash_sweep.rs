@@ -10,24 +10,20 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use support::host::{Host, Ran, names};
-use support::need;
 use support::picture::Picture;
-use support::sweep::{self, Fault, Point};
+use support::sweep::{self, Fault, Verdict, require};
 
 /// The tree when the change began, and as it was edited.
 struct Sides {
     before: Picture,
     after: Picture,
 }
-
-type Verdict = Result<(), String>;
 
 #[test]
 fn begin() {
@@ -102,70 +98,7 @@ fn sweep_over(
     prepare: fn(&Host) -> Sides,
     recover: impl Fn(&Host, &Sides, &Ran, Fault) -> Verdict,
 ) {
-    if !need::met(true, &["strace"]) {
-        return;
-    }
-    let fresh = || {
-        let host = Host::new();
-        let sides = prepare(&host);
-        (host, sides)
-    };
-    let calls = sweep::calls_of(&fresh().0.command(command));
-    let mut violations = String::new();
-    let mut tried = Vec::new();
-    for fault in Fault::ALL {
-        let mut points = 0;
-        for (call, changes) in &calls {
-            for number in 1.. {
-                // To be killed before what only looks is to be killed before what comes next.
-                if fault == Fault::Kill && changes.get(number - 1) == Some(&false) {
-                    continue;
-                }
-                let (host, sides) = fresh();
-                let point = Point {
-                    call: call.clone(),
-                    number,
-                    fault,
-                };
-                let (ran, fired) = sweep::run(&host.command(command), &point);
-                let verdict =
-                    judge(&ran, fired, fault).and_then(|()| recover(&host, &sides, &ran, fault));
-                if let Err(why) = verdict {
-                    let _ = writeln!(
-                        violations,
-                        "{call} {number} {}: {why}\n  {ran:?}",
-                        fault.name()
-                    );
-                }
-                if !fired {
-                    break;
-                }
-                points += 1;
-            }
-        }
-        tried.push(format!("{points} with {}", fault.name()));
-    }
-    let kinds: Vec<_> = calls.into_keys().collect();
-    need::say(&format!(
-        "crash sweep of {}: {}; points are {}",
-        command.join(" "),
-        tried.join(", "),
-        kinds.join(" ")
-    ));
-    assert!(violations.is_empty(), "{violations}");
-}
-
-fn judge(ran: &Ran, fired: bool, fault: Fault) -> Verdict {
-    require(!ran.stderr.contains("panicked"), "it panicked")?;
-    require(fired || ran.status == Some(0), "it failed by itself")?;
-    require(
-        fault != Fault::Kill || !fired || ran.status != Some(0),
-        "killed, and yet a success",
-    )
-}
-
-fn require(good: bool, what: &str) -> Verdict {
-    if good { Ok(()) } else { Err(what.to_owned()) }
+    sweep::over(command, prepare, recover);
 }
 
 /// Runs ncf once more; what it should come to is success.

@@ -189,6 +189,35 @@ fn hostile_names_are_refused_before_any_path_is_formed() {
 }
 
 #[test]
+fn a_name_that_a_definition_cannot_have_is_shown_and_said_to_be_so() {
+    let host = Host::with(&[
+        ("ifcfg-lan+", "DEVICE=lan+\n"),
+        ("ifcfg-odd", "DEVICE='a$b'\n"),
+    ]);
+    let plus = host.done(&["dumpxml", "lan+"]);
+    assert_eq!(plus.stderr, "");
+    host.done(&[
+        "define",
+        &xml(&host, &plus.stdout.replace("onboot", "none")),
+    ]);
+    assert_eq!(host.read("ifcfg-lan+"), "DEVICE=lan+\nONBOOT=no\n");
+    let odd = host.done(&["dumpxml", "a$b"]);
+    assert!(
+        odd.stderr
+            .contains("a definition cannot have the name a$b: letters, digits"),
+        "{odd:?}"
+    );
+    let refused = host.ncf(&["define", &xml(&host, &odd.stdout)]);
+    assert!(
+        refused
+            .stderr
+            .contains("name=\"a$b\" is wrong: letters, digits and any of _ . - : @ + are allowed"),
+        "{refused:?}"
+    );
+    host.done(&["undefine", "a$b"]);
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn an_error_in_the_xml_says_where_and_what_is_allowed() {
     let host = host();

@@ -192,3 +192,22 @@ fn commands_are_read_from_standard_input() {
             .contains("[--macs] [--all] [--inactive]")
     );
 }
+
+#[test]
+fn a_change_that_is_begun_ends_the_notice_of_what_a_boot_undid() {
+    let tool = Tool::new();
+    let undone = |boots: usize| {
+        let status = tool.host.json(&["status"]);
+        let told = status["at_boot"].as_array().map_or(0, Vec::len);
+        assert_eq!(told, boots, "{status}");
+    };
+    tool.host.done(&["change-begin"]);
+    tool.host.write("ifcfg-eth1", "DEVICE=eth1\n");
+    tool.host.done(&["boot-rollback"]);
+    undone(1);
+    let begun = tool.run(&["change-begin"]);
+    assert_eq!(begun.stdout, "config change transaction started\n");
+    undone(0);
+    let committed = tool.run(&["change-commit"]);
+    assert_eq!(committed.stdout, "config change transaction committed\n");
+}

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::need;
-use support::netns::{answers, in_namespace, ip, veth};
+use support::netns::{answers, in_namespace, ip, private_devices, veth};
 use support::networks::Nets;
 
 /// How long a guest may take to come up, emulated, with others on the machine.
@@ -172,6 +172,7 @@ fn guests_reach_what_their_networks_let_them() {
     // Out here: in there, nothing leads to Debian's packages.
     let image = image();
     in_namespace(move || {
+        private_devices();
         let nets = host();
         let start = |name: &'static str, last: u8, other: u8| {
             let mut plugged = Vec::new();

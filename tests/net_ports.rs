@@ -3,7 +3,6 @@
 #![allow(
     missing_docs,
     clippy::panic,
-    clippy::format_collect,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test's name says what it shows, and it fails by panicking"
@@ -13,27 +12,18 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use serde_json::Value;
-use support::netns::{exists, in_namespace, ip, ip_json, link_attribute, veth};
+use serde_json::{Value, json};
+use support::host::Ran;
+use support::netns::{exists, in_namespace, ip, ip_json, link_attribute, private_devices, veth};
 use support::networks::Nets;
 use support::wire::{Wire, arp_reply, arp_request, broadcast, octets, with};
 
-/// `/dev/tapN` is one for all namespaces, and each numbers its links itself: one test with macvtaps at a time, and
-/// with numbers that other programs' tests hardly have.
+/// With a `/dev` of its own.
 fn macvtap_test(test: impl FnOnce() + Send + 'static) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     in_namespace(move || {
-        let used = 200 + 7 * (std::process::id() % 100);
-        let lines: String = (0..used)
-            .map(|number| format!("link add number{number} type bridge\n"))
-            .collect();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), lines).unwrap();
-        ip(&format!("-batch {}", file.path().display()));
+        private_devices();
         test();
     });
 }
@@ -96,6 +86,12 @@ fn a_guest_on_a_bridge_has_a_tap_of_its_own() {
         assert!(nets.ports().is_empty());
         nets.ncf(&format!("unplug {name}"))
             .refused(3, &["there is no port", name]);
+        assert_eq!(
+            nets.done("ports test-bridge").stdout,
+            "There are no ports.\n"
+        );
+        nets.ncf("ports other")
+            .refused(1, &["there is no network other"]);
     });
 }
 
@@ -165,6 +161,30 @@ fn isolated_ports_reach_the_host_and_not_each_other() {
     });
 }
 
+/// In the `/dev` of all: nodes are the kernel's. Namespaces number their links themselves, so one test at a time, with
+/// numbers that other programs' tests hardly have.
+#[test]
+fn the_kernels_own_node_is_taken_and_left() {
+    in_namespace(|| {
+        let used = 200 + 7 * (std::process::id() % 100);
+        let lines = (0..used).map(|number| format!("link add number{number} type ifb\n"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), lines.collect::<Vec<_>>().concat()).unwrap();
+        ip(&format!("-batch {}", file.path().display()));
+        let nets = Nets::new();
+        wire("eth1", "far1");
+        nets.pool("net", "bridge", &["eth1"]);
+        let (mut one, mac, port) = guest(&nets, "net", "one");
+        let (mut two, _, _) = guest(&nets, "net", "two");
+        one.send(&broadcast(mac, "hello"));
+        assert!(two.hears(with("hello")));
+        drop((one, two));
+        let node = Path::new(text(&port["node"])).to_owned();
+        nets.done("unplug --owner one");
+        assert!(!node.exists(), "it went with its device");
+    });
+}
+
 /// Plugs a guest and opens its macvtap.
 fn guest(nets: &Nets, network: &str, owner: &str) -> (Wire, [u8; 6], Value) {
     let port = nets.json(&format!("plug {network} --owner {owner}"));
@@ -227,8 +247,13 @@ fn passthrough_takes_the_device_and_gives_it_back() {
         nets.pool("net", "passthrough", &["eth1"]);
         let port = nets.json("plug net --owner guest --mac 52:54:00:00:00:0b");
         assert_eq!(link_attribute("eth1", "address"), "52:54:00:00:00:0b");
-        nets.ncf("plug net --owner other")
-            .refused(3, &["no device of the network net is free", "1 in use"]);
+        nets.ncf("plug net --owner other").refused(
+            3,
+            &[
+                "no device of the network net is free",
+                "eth1: guest has it (port ncf0)",
+            ],
+        );
         nets.done(&format!("unplug {}", text(&port["port"])));
         assert_eq!(link_attribute("eth1", "address"), before.as_str());
         nets.done("plug net --owner other");
@@ -283,13 +308,18 @@ fn what_is_absent_or_used_by_the_host_is_passed_over_and_said() {
         assert_eq!(of(0), "eth1: it is absent");
         assert_eq!(of(1), "eth2: it is a port of br0");
         assert_eq!(of(2), "eth3: it has the address 192.0.2.7/24");
-        assert!(of(3).starts_with("eth4: it is in use"), "{}", of(3));
+        assert_eq!(of(3), "eth4: other is on top of it");
         assert_eq!(skipped.len(), 4);
         nets.done("plug net --owner second");
         let full = nets.ncf("plug net --owner third");
         full.refused(
             3,
-            &["eth1: it is absent", "br0", "192.0.2.7/24", "2 in use"],
+            &[
+                "eth1: it is absent",
+                "br0",
+                "192.0.2.7/24",
+                "eth6: second has it (port ncf1)",
+            ],
         );
         // For people, a line for each on standard error.
         nets.done("unplug --owner second");
@@ -320,9 +350,10 @@ fn a_port_that_cannot_be_had_leaves_nothing() {
             .refused(1, &["there is no bridge br9"]);
         nets.network(
             "direct",
-            "<forward mode='private'><interface dev='eth1'/></forward><vlan><tag id='5'/></vlan>",
+            "<forward mode='passthrough'><interface dev='eth1'/></forward><vlan><tag id='5'/></vlan>",
         );
-        nets.ncf("plug direct --owner guest").refused(1, &["VLAN"]);
+        nets.ncf("plug direct --owner guest")
+            .refused(1, &["eth1 is no virtual function", "VLAN"]);
         nets.ncf("plug nowhere --owner guest")
             .refused(1, &["there is no network nowhere"]);
         nets.ncf("plug direct --owner guest --portgroup none")
@@ -478,6 +509,111 @@ fn a_network_is_not_stopped_while_guests_are_in_it() {
 }
 
 #[test]
+fn a_device_that_a_guest_has_stays_in_the_running_network() {
+    macvtap_test(|| {
+        let nets = Nets::new();
+        wire("eth1", "far1");
+        wire("eth2", "far2");
+        nets.pool("net", "private", &["eth1", "eth2"]);
+        nets.done("plug net --owner web");
+        nets.done("plug net --owner db");
+        nets.done("plug net --owner mail");
+        let live = nets.done("dumpxml net --live").stdout;
+        assert!(live.starts_with("<network connections=\"3\">"), "{live}");
+        assert!(live.contains("<interface dev='eth1' connections='2'/>"));
+        assert!(!nets.done("dumpxml net").stdout.contains("connections"));
+        let delete = |flag: &str| {
+            let part = "<interface dev='eth1'/>";
+            let words = ["update", "net", "delete", "interface", part, flag];
+            Ran::from(nets.command_of(&words).output().unwrap())
+        };
+        delete("--live").refused(
+            3,
+            &[
+                "eth1 cannot be taken out of the running network net",
+                "web (port ncf0), mail (port ncf2)",
+            ],
+        );
+        assert_eq!(nets.done("dumpxml net --live").stdout, live);
+        assert_eq!(delete("--config").status, Some(0));
+        assert_eq!(nets.list()[0]["changed"], true);
+        let listed = nets.done("list").stdout;
+        assert!(listed.contains("active, changed"), "{listed}");
+        nets.done("unplug --owner web");
+        nets.done("unplug --owner mail");
+        assert_eq!(delete("--live").status, Some(0));
+        assert_eq!(nets.list()[0]["changed"], false);
+    });
+}
+
+#[test]
+fn where_ncf_keeps_the_table_of_addresses_the_bridge_learns_none() {
+    in_namespace(|| {
+        let nets = Nets::new();
+        nets.network(
+            "net",
+            "<bridge name='own0' stp='off' macTableManager='libvirt'/>",
+        );
+        let plug = |owner: &str| {
+            let port = nets.json(&format!("plug net --owner {owner}"));
+            let wire = Wire::tap(text(&port["port"]));
+            (wire, octets(text(&port["mac"])), port)
+        };
+        let (mut one, mac, port) = plug("one");
+        let (mut two, other, _) = plug("two");
+        let (mut three, _, _) = plug("three");
+        let name = text(&port["port"]);
+        let shown = &ip_json(&format!("link show dev {name}"))[0]["linkinfo"]["info_slave_data"];
+        assert_eq!(
+            (&shown["learning"], &shown["flood"]),
+            (&json!(false), &json!(false))
+        );
+        let entry = |port: &str, mac: &str| {
+            let entries = Command::new("bridge")
+                .args(["fdb", "show", "dev", port])
+                .output();
+            let entries = String::from_utf8(entries.unwrap().stdout).unwrap();
+            entries
+                .lines()
+                .any(|line| line.starts_with(mac) && line.contains("static"))
+        };
+        assert!(entry(name, text(&port["mac"])));
+        // One reaches two by its address, and three does not hear it.
+        let mut frame = broadcast(mac, "to two");
+        frame[..6].copy_from_slice(&other);
+        one.send(&frame);
+        assert!(two.hears(with("to two")));
+        assert!(three.is_deaf_to(with("to two")));
+        // What one sends under another's address is not learned.
+        let stranger = octets("52:54:00:99:99:99");
+        one.send(&broadcast(stranger, "who am I"));
+        assert!(two.hears(with("who am I")));
+        frame[..6].copy_from_slice(&stranger);
+        two.send(&frame);
+        assert!(one.is_deaf_to(with("to two")));
+        // Put back into the bridge it has all that again.
+        ip(&format!("link set {name} nomaster"));
+        nets.done("repair");
+        assert!(entry(name, text(&port["mac"])));
+        // While it runs that stays as it is.
+        let words = [
+            "update",
+            "net",
+            "modify",
+            "bridge",
+            "<bridge name='own0' stp='off'/>",
+        ];
+        Ran::from(nets.command_of(&words).output().unwrap())
+            .refused(3, &["only in its definition"]);
+        drop((one, two, three));
+        for owner in ["one", "two", "three"] {
+            nets.done(&format!("unplug --owner {owner}"));
+        }
+        nets.done("stop net");
+    });
+}
+
+#[test]
 fn ports_of_an_earlier_boot_are_dropped() {
     in_namespace(|| {
         let nets = Nets::new();
@@ -533,7 +669,7 @@ fn of_many_at_once_none_gets_anothers_device() {
                     }
                     Some(3) => {
                         let said = String::from_utf8_lossy(&output.stderr);
-                        assert!(said.contains("16 in use"), "{said}");
+                        assert!(said.contains("11 more are in use"), "{said}");
                         refused += 1;
                     }
                     other => panic!("{other:?}: {output:?}"),

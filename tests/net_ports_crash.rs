@@ -12,7 +12,7 @@ mod support;
 
 use serde_json::Value;
 use support::need;
-use support::netns::{in_namespace, ip, ip_json, veth};
+use support::netns::{in_namespace, ip, ip_json, private_devices, veth};
 use support::networks::Nets;
 use support::sweep::{Fault, Point, calls_of_these, run};
 
@@ -121,6 +121,7 @@ fn sweep_both(network: &'static str, lower_changes: bool, more: &'static str) {
         return;
     }
     in_namespace(move || {
+        private_devices();
         let nets = host();
         // So that numbers and directories are there, as in all but the first plug of a boot.
         nets.done(&format!("plug {network} --owner first"));

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::host::Ran;
-use support::netns::{in_namespace, ip, veth};
+use support::netns::{in_namespace, ip, private_devices, veth};
 use support::networks::Nets;
 
 /// A guest as libvirt prints it, with what must not be lost: comments, odd white space, another namespace.
@@ -207,6 +207,67 @@ fn on_failure_nothing_new_is_reserved() {
         ran.refused_at(1, "standard input:11:5: there is no network lan");
         let listed = nets.json("ports");
         assert_eq!(listed["reservations"].as_array().unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn on_failure_an_earlier_reservation_is_as_it_was() {
+    in_namespace(|| {
+        let nets = host(&["eth1", "eth2"], "br0");
+        let alone = GUEST.replace("network=\"lan\"", "network=\"pool\"");
+        with_input(&nets, "resolve", GUEST);
+        let before = nets.json("ports");
+        assert_eq!(before["reservations"][0]["device"], "eth1");
+        // Its device is gone, so that it gets another; then its second interface finds none.
+        ip("link delete eth1");
+        let ran = with_input(&nets, "resolve", &alone.replace("portgroup='fast'", ""));
+        ran.refused_at(3, "eth2: it is reserved for web");
+        assert_eq!(nets.json("ports"), before);
+        with_input(&nets, "resolve", GUEST);
+        let after = nets.json("ports");
+        assert_eq!(after["reservations"][0]["device"], "eth2");
+    });
+}
+
+#[test]
+fn a_vlan_that_the_network_cannot_give_is_refused() {
+    in_namespace(|| {
+        let nets = host(&["eth1"], "br0");
+        nets.pool("shared", "bridge", &["eth1"]);
+        let guest = "<domain><name>web</name><devices>\n<interface type='network'><source network='shared'/>\
+                     <vlan><tag id='5'/></vlan></interface></devices></domain>";
+        with_input(&nets, "resolve", guest).refused_at(
+            1,
+            "standard input:2:1: it is to be in a VLAN, and a port of the network shared cannot be",
+        );
+    });
+}
+
+#[test]
+fn a_plug_gets_the_device_that_is_reserved_for_the_guest() {
+    in_namespace(|| {
+        let nets = host(&["eth1", "eth2", "eth3"], "br0");
+        private_devices();
+        nets.done("plug pool --owner other");
+        with_input(&nets, "resolve", GUEST);
+        nets.done("unplug --owner other");
+        let lower = |owner: &str| {
+            let port = nets.json(&format!("plug pool --owner {owner}"));
+            port["lower"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(lower("web"), "eth2");
+        // Its second interface has none reserved, and nobody else gets the first.
+        assert_eq!([lower("web"), lower("other")], ["eth1", "eth3"]);
+        nets.done("unplug --owner web");
+        nets.done("unplug --owner other");
+        assert_eq!([lower("other"), lower("other")], ["eth1", "eth3"]);
+        nets.ncf("plug pool --owner other").refused(
+            3,
+            &[
+                "eth1: other has it (port ncf4)",
+                "eth2: it is reserved for web",
+            ],
+        );
     });
 }
 

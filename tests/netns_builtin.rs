@@ -86,18 +86,21 @@ fn target(desired: &Desired) -> Target {
 }
 
 fn up(desired: &Desired) {
-    Builtin.check(&target(desired)).unwrap();
-    if let Err(error) = Builtin.up(&target(desired)) {
+    Builtin::default().check(&target(desired)).unwrap();
+    if let Err(error) = Builtin::default().up(&target(desired)) {
         panic!("{}", error.one_line());
     }
 }
 
 fn up_fails(desired: &Desired) -> String {
-    Builtin.up(&target(desired)).unwrap_err().one_line()
+    Builtin::default()
+        .up(&target(desired))
+        .unwrap_err()
+        .one_line()
 }
 
 fn down(desired: &Desired) {
-    if let Err(error) = Builtin.down(&target(desired)) {
+    if let Err(error) = Builtin::default().down(&target(desired)) {
         panic!("{}", error.one_line());
     }
 }
@@ -107,7 +110,7 @@ fn down_blindly(of: &str) {
         name: name(of),
         desired: None,
     };
-    if let Err(error) = Builtin.down(&target) {
+    if let Err(error) = Builtin::default().down(&target) {
         panic!("{}", error.one_line());
     }
 }
@@ -500,7 +503,7 @@ fn the_wrong_card_a_missing_one_and_a_wrong_mtu_are_refused_untouched() {
         let before = dump();
         let mut eth0 = device("eth0");
         eth0.hwaddr = Some("02:00:00:00:00:02".parse().unwrap());
-        let error = Builtin.check(&target(&eth0)).unwrap_err();
+        let error = Builtin::default().check(&target(&eth0)).unwrap_err();
         assert_eq!(
             error.one_line(),
             "eth0 has MAC address 02:00:00:00:00:01, but HWADDR says 02:00:00:00:00:02"
@@ -510,8 +513,8 @@ fn the_wrong_card_a_missing_one_and_a_wrong_mtu_are_refused_untouched() {
 
         eth0.hwaddr = Some("02:00:00:00:00:01".parse().unwrap());
         eth0.mtu = Some(67);
-        assert!(Builtin.check(&target(&eth0)).is_err());
-        assert!(Builtin.check(&target(&device("eth7"))).is_err());
+        assert!(Builtin::default().check(&target(&eth0)).is_err());
+        assert!(Builtin::default().check(&target(&device("eth7"))).is_err());
         assert_eq!(up_fails(&device("eth7")), "eth7: no such device");
         down(&device("eth7"));
         assert_eq!(before, dump());

@@ -18,6 +18,7 @@ use std::time::Duration;
 use ncf::apply::builtin::Builtin;
 use ncf::apply::desired::{Bridge, Desired, Dhcp, Ipv6, LinkKind};
 use ncf::apply::{Applier, Target};
+use ncf::sys::conf::DhcpClient;
 use support::host::Host;
 use support::need;
 use support::netns::{
@@ -120,14 +121,14 @@ fn target(desired: &Desired) -> Target {
 }
 
 fn up(desired: &Desired) {
-    Builtin.check(&target(desired)).unwrap();
-    if let Err(error) = Builtin.up(&target(desired)) {
+    Builtin::default().check(&target(desired)).unwrap();
+    if let Err(error) = Builtin::default().up(&target(desired)) {
         panic!("{}", error.one_line());
     }
 }
 
 fn down(desired: &Desired) {
-    if let Err(error) = Builtin.down(&target(desired)) {
+    if let Err(error) = Builtin::default().down(&target(desired)) {
         panic!("{}", error.one_line());
     }
 }
@@ -209,7 +210,7 @@ fn one_client(client: &'static str) {
             name: eth0.name.clone(),
             desired: None,
         };
-        Builtin.down(&blind).unwrap();
+        Builtin::default().down(&blind).unwrap();
         none_runs(client);
         assert!(addresses("eth0").is_empty());
     });
@@ -290,7 +291,10 @@ fn no_server_is_an_error_and_the_rest_is_done() {
             broadcast: None,
             peer: None,
         }];
-        let error = Builtin.up(&target(&eth0)).unwrap_err().one_line();
+        let error = Builtin::default()
+            .up(&target(&eth0))
+            .unwrap_err()
+            .one_line();
         assert!(
             error.contains("eth0: no IPv4 address by DHCP: dhclient exited"),
             "{error}"
@@ -307,11 +311,17 @@ fn no_carrier_is_an_error_and_a_persistent_client_waits_for_one() {
         network.serve_ipv4();
         network.host.ip("link set far down");
         let mut eth0 = leased();
-        let error = Builtin.up(&target(&eth0)).unwrap_err().one_line();
+        let error = Builtin::default()
+            .up(&target(&eth0))
+            .unwrap_err()
+            .one_line();
         assert_eq!(error, "eth0: no IPv4 address by DHCP: it has no carrier");
         assert!(running("dhclient").is_empty());
         eth0.dhcp4.as_mut().unwrap().persistent = true;
-        let again = Builtin.up(&target(&eth0)).unwrap_err().one_line();
+        let again = Builtin::default()
+            .up(&target(&eth0))
+            .unwrap_err()
+            .one_line();
         assert_eq!(again, error);
         network.host.ip("link set far up");
         for _ in 0..3000 {
@@ -326,20 +336,51 @@ fn no_carrier_is_an_error_and_a_persistent_client_waits_for_one() {
     });
 }
 
+/// With all clients there, by the program and its settings.
+#[test]
+fn the_client_that_the_settings_name_is_used() {
+    if need::met(true, &["dnsmasq", "dhclient", "udhcpc"]) {
+        in_namespace(|| {
+            private_files(&WRITTEN, &[]);
+            let mut network = Network::new();
+            network.serve_ipv4();
+            let host = Host::with(&[("ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=dhcp\n")]);
+            for client in ["udhcpc", "dhclient"] {
+                let settings = format!("[apply]\napplier = builtin\ndhcp-client = {client}\n");
+                fs::write(host.path("ncf.conf"), settings).unwrap();
+                let settings = host.path("ncf.conf");
+                let settings = settings.to_str().unwrap();
+                let ncf =
+                    |verb| host.done(&["--config", settings, "--applier", "builtin", verb, "eth0"]);
+                ncf("ifup");
+                assert!(has_lease() && !running(client).is_empty(), "{client}");
+                ncf("ifdown");
+                none_runs(client);
+            }
+        });
+    }
+}
+
 #[test]
 fn without_a_client_nothing_is_touched() {
     if need::met(true, &["dnsmasq"]) {
         in_namespace(|| {
             private_files(&WRITTEN, &CLIENTS);
             veth("eth0", "far");
-            let error = Builtin.check(&target(&leased())).unwrap_err();
+            let error = Builtin::default().check(&target(&leased())).unwrap_err();
             let said = "eth0 is to get IPv4 addresses by DHCP, but this host has no client for it";
             assert_eq!(error.to_string(), said);
             assert_eq!(error.hints(), ["install one of dhclient, dhcpcd, udhcpc"]);
+            let dhcpcd = Builtin {
+                dhcp_client: DhcpClient::Dhcpcd,
+            };
+            let error = dhcpcd.check(&target(&leased())).unwrap_err();
+            let hint = "install dhcpcd, which dhcp-client in ncf.conf asks for";
+            assert_eq!(error.hints(), [hint]);
             let mut odd = leased();
             odd.name = "a\"b".parse().unwrap();
             ip("link add a\"b type veth");
-            assert!(Builtin.check(&target(&odd)).is_err());
+            assert!(Builtin::default().check(&target(&odd)).is_err());
         });
     }
 }

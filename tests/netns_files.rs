@@ -136,3 +136,58 @@ fn what_this_kernel_cannot_make_is_refused_before_anything_is_touched() {
         }
     });
 }
+
+#[test]
+fn a_range_of_aliases_comes_and_goes_with_its_device() {
+    in_namespace(|| {
+        veth("eth0", "far0");
+        ip("link set far0 up");
+        let host = Host::with(&[
+            ("ifcfg-eth0", "DEVICE=eth0\nIPADDR=192.0.2.1\nPREFIX=24\n"),
+            (
+                "ifcfg-eth0-range0",
+                "IPADDR_START=192.0.2.10\nIPADDR_END=192.0.2.11\nCLONENUM_START=5\n",
+            ),
+        ]);
+        let labels = || {
+            let shown = ip("-o -4 address show dev eth0");
+            let words = |line: &str| {
+                line.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let lines = shown.lines().map(words);
+            let label = |line: &Vec<String>| {
+                line.iter()
+                    .rev()
+                    .find(|word| word.starts_with("eth0"))
+                    .unwrap()
+                    .clone()
+            };
+            lines
+                .map(|line| format!("{} {}", line[3], label(&line).trim_end_matches('\\')))
+                .collect::<Vec<_>>()
+        };
+        host.done(&["--applier", "builtin", "ifup", "eth0"]);
+        let all = [
+            "192.0.2.1/24 eth0",
+            "192.0.2.10/24 eth0:5",
+            "192.0.2.11/24 eth0:6",
+        ];
+        assert_eq!(labels(), all);
+        // A changed range is its device's business.
+        host.done(&["change-begin"]);
+        host.write(
+            "ifcfg-eth0-range0",
+            "IPADDR_START=192.0.2.10\nIPADDR_END=192.0.2.10\n",
+        );
+        let status = host.json(&["status"]);
+        assert_eq!(status["changes"][0]["interface"], "eth0", "{status}");
+        host.done(&["--applier", "builtin", "apply"]);
+        assert_eq!(labels(), ["192.0.2.1/24 eth0", "192.0.2.10/24 eth0:0"]);
+        roll_back(&host);
+        assert_eq!(labels(), all);
+        host.done(&["--applier", "builtin", "ifdown", "eth0"]);
+        assert_eq!(labels(), [""; 0]);
+    });
+}

@@ -99,5 +99,46 @@ fn a_file_without_device_is_found_by_the_cards_address() {
             host.read("ifcfg-Wired_connection_1"),
             text.replace("ONBOOT=yes", "ONBOOT=no")
         );
+        // And so it comes up.
+        ip("link set far up");
+        host.write(
+            "ifcfg-Wired_connection_1",
+            &format!("{text}IPADDR=192.0.2.7\nPREFIX=24\n"),
+        );
+        host.done(&["--applier", "builtin", "ifup", "eth0"]);
+        assert!(addresses("eth0").contains(&"192.0.2.7/24".to_owned()));
+        host.done(&["--applier", "builtin", "ifdown", "eth0"]);
+        assert!(!addresses("eth0").contains(&"192.0.2.7/24".to_owned()));
+    });
+}
+
+#[test]
+fn what_an_interface_needs_comes_up_with_it_and_stays_when_it_goes() {
+    in_namespace(|| {
+        veth("eth0", "far");
+        ip("link set far up");
+        let host = Host::with(&[
+            ("ifcfg-eth0", "DEVICE=eth0\nBRIDGE=br0\n"),
+            (
+                "ifcfg-br0",
+                "DEVICE=br0\nTYPE=Bridge\nDELAY=0\nIPADDR=192.0.2.1\nPREFIX=24\n",
+            ),
+            (
+                "ifcfg-br0:1",
+                "DEVICE=br0:1\nONPARENT=no\nIPADDR=192.0.2.9\nPREFIX=24\n",
+            ),
+        ]);
+        let builtin =
+            |arguments: &[&str]| host.done(&[&["--applier", "builtin"], arguments].concat());
+        builtin(&["ifup", "br0:1"]);
+        assert_eq!(link_attribute("eth0", "master"), "br0");
+        let both = ["192.0.2.1/24", "192.0.2.9/24"].map(str::to_owned);
+        assert_eq!(addresses("br0")[..2], both);
+        // Now that it is there, it is left alone.
+        ip("address delete 192.0.2.1/24 dev br0");
+        builtin(&["ifup", "br0:1"]);
+        assert!(!addresses("br0").contains(&both[0]));
+        builtin(&["ifdown", "br0:1"]);
+        assert!(exists("br0") && !addresses("br0").contains(&both[1]));
     });
 }

@@ -16,62 +16,13 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::host::{Ran, isolate, names, program, scratch};
+use support::host::{Host, Ran, isolate};
 use support::need;
 use support::netns::{
     Peer, addresses, answers, dump, exists, in_namespace, ip, ip_json, link_attribute, veth,
 };
+use support::networks::Nets;
 use support::sweep::{self, Fault, Point};
-
-/// A state directory, and ncf for the namespace of the calling thread.
-struct Net {
-    state: tempfile::TempDir,
-}
-
-impl Net {
-    fn new() -> Self {
-        Self { state: scratch() }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command
-            .arg("--state-dir")
-            .arg(self.state.path())
-            .arg("net")
-            .args(arguments);
-        isolate(&mut command);
-        command
-    }
-
-    fn ncf(&self, arguments: &str) -> Ran {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        Ran::from(self.command(&arguments).output().unwrap())
-    }
-
-    #[track_caller]
-    fn done(&self, arguments: &str) -> Ran {
-        let ran = self.ncf(arguments);
-        assert_eq!(ran.status, Some(0), "{arguments}: {ran:?}");
-        ran
-    }
-
-    #[track_caller]
-    fn define(&self, xml: &str) {
-        let file = self.state.path().join("definition.tmp");
-        fs::write(&file, xml).unwrap();
-        self.done(&format!("define {}", file.display()));
-        fs::remove_file(file).unwrap();
-    }
-
-    fn list(&self) -> Value {
-        serde_json::from_str(&self.done("list --all --json").stdout).unwrap()
-    }
-
-    fn records(&self) -> Vec<String> {
-        names(&self.state.path().join("run/networks"))
-    }
-}
 
 fn sysctl(path: &str) -> String {
     let path = Path::new("/proc/sys/net").join(path);
@@ -85,7 +36,7 @@ const LAB: &str = "<network><name>lab</name><bridge name='lab0' stp='off' delay=
 #[test]
 fn a_bridge_is_made_as_the_definition_has_it_and_removed() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         let before = dump();
         net.define(LAB);
         net.done("start lab");
@@ -124,7 +75,7 @@ fn a_bridge_is_made_as_the_definition_has_it_and_removed() {
 #[test]
 fn guests_of_a_routed_network_reach_what_is_beyond_the_host() {
     in_namespace(|| {
-        let (net, guest, beyond) = (Net::new(), Peer::new(), Peer::new());
+        let (net, guest, beyond) = (Nets::new(), Peer::new(), Peer::new());
         veth("up0", "far0");
         veth("vnet0", "eth0");
         guest.take("eth0");
@@ -171,7 +122,7 @@ fn guests_of_a_routed_network_reach_what_is_beyond_the_host() {
 #[test]
 fn the_last_network_switches_forwarding_off_and_only_if_it_was() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.done("define --name a --mode route --address 192.0.2.1/24 --address 2001:db8::1/64");
         net.done("define --name b --mode open --address 198.51.100.1/24");
         net.done("start a b");
@@ -195,7 +146,7 @@ fn the_last_network_switches_forwarding_off_and_only_if_it_was() {
 #[test]
 fn static_routes_lead_through_the_bridge() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(&LAB.replace(
             "</network>",
             "<route address='203.0.113.0' prefix='24' gateway='192.0.2.9' metric='5'/>\
@@ -215,7 +166,7 @@ fn static_routes_lead_through_the_bridge() {
 #[test]
 fn what_would_draw_traffic_away_is_refused() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         veth("up0", "far0");
         ip("link set far0 up");
         ip("link set up0 up");
@@ -231,7 +182,7 @@ fn what_would_draw_traffic_away_is_refused() {
         net.ncf("start b")
             .refused(1, &["overlaps with the route 198.51.100.0/26 through up0"]);
         net.done("define --name c --address 203.0.113.1/24");
-        let mut start = net.command(&["start", "c"]);
+        let mut start = net.command_of(&["start", "c"]);
         start.env("SSH_CONNECTION", "203.0.113.77 1 203.0.113.1 22");
         Ran::from(start.output().unwrap()).refused(1, &["your own address, 203.0.113.77"]);
         assert_eq!(dump(), before);
@@ -242,7 +193,7 @@ fn what_would_draw_traffic_away_is_refused() {
 #[test]
 fn a_bridge_that_ncf_has_not_made_is_neither_taken_nor_removed() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         ip("link add lab0 type bridge");
         net.define(LAB);
         net.ncf("start lab").refused(
@@ -266,11 +217,11 @@ fn a_bridge_that_ncf_has_not_made_is_neither_taken_nor_removed() {
 #[test]
 fn from_another_namespace_a_network_is_left_alone() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(LAB);
         net.done("start lab");
         let elsewhere = |arguments: &[&str]| {
-            let inner = net.command(arguments);
+            let inner = net.command_of(arguments);
             let mut command = Command::new("unshare");
             command
                 .arg("--net")
@@ -290,7 +241,7 @@ fn from_another_namespace_a_network_is_left_alone() {
 #[test]
 fn what_is_not_done_yet_is_said_and_nothing_is_done() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(
             "<network><name>n</name><forward mode='nat'/><ip address='192.0.2.1'/></network>",
         );
@@ -319,7 +270,7 @@ fn what_is_not_done_yet_is_said_and_nothing_is_done() {
 #[test]
 fn devices_are_looked_for() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         veth("eth1", "far1");
         ip("link add br0 type bridge");
         net.done("define --pool some --mode private --dev eth1 --dev eth2");
@@ -353,7 +304,7 @@ fn devices_are_looked_for() {
 #[test]
 fn networks_are_started_at_boot_each_by_itself() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(LAB);
         net.done("autostart lab");
         net.done("define --name gone --bridge br7 --autostart");
@@ -375,15 +326,95 @@ fn networks_are_started_at_boot_each_by_itself() {
 }
 
 #[test]
+fn several_are_stopped_each_by_itself() {
+    in_namespace(|| {
+        let net = Nets::new();
+        for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+            net.done(&format!(
+                "define --name {name} --address 203.0.{number}.1/24"
+            ));
+        }
+        net.done("start a c");
+        let ran = net.ncf("--json stop a b c");
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        let stopped: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let stopped: Vec<_> = stopped
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["stopped"].clone())
+            .collect();
+        assert_eq!(stopped, [true, false, true]);
+        assert!(ran.stderr.contains("the network b does not run"), "{ran:?}");
+        net.done("start a b");
+        assert_eq!(
+            net.done("stop a b").stdout,
+            "The network a is stopped.\nThe network b is stopped.\n"
+        );
+    });
+}
+
+#[test]
+fn a_rollback_says_what_runs_by_an_older_definition() {
+    in_namespace(|| {
+        let host = Host::new();
+        let ncf = |arguments: &[&str]| {
+            let mut command = host.command(&["--applier", "builtin"]);
+            command.args(arguments);
+            Ran::from(command.output().unwrap())
+        };
+        let done = |arguments: &[&str]| {
+            let ran = ncf(arguments);
+            assert_eq!(ran.status, Some(0), "{arguments:?}: {ran:?}");
+            ran
+        };
+        done(&[
+            "net",
+            "define",
+            "--name",
+            "lab",
+            "--address",
+            "192.0.2.1/24",
+        ]);
+        done(&["change-begin"]);
+        let part = "<portgroup name='new'/>";
+        done(&["net", "update", "lab", "add", "portgroup", part]);
+        done(&[
+            "net",
+            "define",
+            "--name",
+            "new",
+            "--address",
+            "198.51.100.1/24",
+        ]);
+        done(&["net", "start", "lab", "new"]);
+        let ran = done(&["change-rollback"]);
+        for words in [
+            "the network lab runs on by another definition than the one that is there now",
+            "'ncf net stop lab' and 'ncf net start lab' take it over",
+            "the network new runs on, and is not defined any more",
+        ] {
+            assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+        }
+        let listed = done(&["net", "list"]).stdout;
+        assert!(listed.contains("active, changed"), "{listed}");
+        assert!(listed.contains("active, not defined"), "{listed}");
+        done(&["net", "stop", "lab", "new"]);
+        done(&["net", "start", "lab"]);
+        assert!(!done(&["net", "list"]).stdout.contains("changed"));
+    });
+}
+
+#[test]
 fn what_runs_is_changed_without_a_gap() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(LAB);
         net.done("start lab");
         let index = link_attribute("lab0", "ifindex");
         let update = |arguments: &[&str]| {
             let arguments = [&["update", "lab"], arguments].concat();
-            Ran::from(net.command(&arguments).output().unwrap())
+            Ran::from(net.command_of(&arguments).output().unwrap())
         };
         let ran = update(&["modify", "bridge", "<bridge stp='on' delay='3'/>", "--live"]);
         assert_eq!(ran.status, Some(0), "{ran:?}");
@@ -410,7 +441,7 @@ fn what_runs_is_changed_without_a_gap() {
 #[test]
 fn the_limits_of_a_network_are_on_its_bridge_while_it_runs() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         ip("link add br0 up type bridge");
         net.done("define --name own --address 192.0.2.1/24 --inbound 1000 --outbound 2000");
         net.done("define --name one --bridge br0 --inbound 1000,2000,512");
@@ -436,7 +467,7 @@ fn the_limits_of_a_network_are_on_its_bridge_while_it_runs() {
         assert_eq!((dump(), qdiscs("br0")), before);
         net.done("start two");
         let text = "<network><name>f</name><bandwidth><inbound average='1' floor='1'/></bandwidth></network>";
-        let file = net.state.path().join("floor");
+        let file = net.state().join("floor");
         fs::write(&file, text).unwrap();
         let ran = net.ncf(&format!("define {}", file.display()));
         assert!(
@@ -447,9 +478,9 @@ fn the_limits_of_a_network_are_on_its_bridge_while_it_runs() {
 }
 
 /// The calls beside those of the disk: netlink, and through it the kernel's network.
-fn points(net: &Net, arguments: &[&str]) -> Vec<Point> {
+fn points(net: &Nets, arguments: &[&str]) -> Vec<Point> {
     let mut points = Vec::new();
-    for (call, changes) in sweep::calls_of(&net.command(arguments)) {
+    for (call, changes) in sweep::calls_of(&net.command_of(arguments)) {
         for (number, changes) in (1..).zip(changes) {
             if changes {
                 points.push((call.clone(), number));
@@ -470,7 +501,7 @@ fn points(net: &Net, arguments: &[&str]) -> Vec<Point> {
     all.collect()
 }
 
-fn net_command_again(net: &Net, arguments: &[&str]) -> Command {
+fn net_command_again(net: &Nets, arguments: &[&str]) -> Command {
     // What the first run has done is undone, so that the second does the same.
     let undo = if arguments[0] == "start" {
         "stop"
@@ -478,7 +509,7 @@ fn net_command_again(net: &Net, arguments: &[&str]) -> Command {
         "start"
     };
     let _ = net.ncf(&format!("{undo} out"));
-    net.command(arguments)
+    net.command_of(arguments)
 }
 
 #[test]
@@ -498,7 +529,7 @@ fn killed_at_any_moment_a_stop_leaves_nothing_or_all() {
 }
 
 fn sweep_over(what: &'static str) {
-    let net = Net::new();
+    let net = Nets::new();
     net.define(
         "<network><name>out</name><forward mode='route'/><bridge name='out0'/>\
          <bandwidth><inbound average='1000'/></bandwidth><ip address='192.0.2.1' prefix='24'/></network>",
@@ -517,7 +548,7 @@ fn sweep_over(what: &'static str) {
         if what == "stop" {
             net.done("start out");
         }
-        let (ran, fired) = sweep::run(&net.command(&[what, "out"]), &point);
+        let (ran, fired) = sweep::run(&net.command_of(&[what, "out"]), &point);
         ran.assert_orderly(&format!("{point:?}"));
         if fired && ran.status == Some(0) {
             assert_eq!(
@@ -548,11 +579,11 @@ fn sweep_over(what: &'static str) {
 #[test]
 fn of_many_starts_at_once_one_does_it() {
     in_namespace(|| {
-        let net = Net::new();
+        let net = Nets::new();
         net.define(LAB);
         let children: Vec<_> = (0..8)
             .map(|_| {
-                let mut command = net.command(&["start", "lab"]);
+                let mut command = net.command_of(&["start", "lab"]);
                 command
                     .stdout(std::process::Stdio::null())
                     .stderr(std::process::Stdio::piped());

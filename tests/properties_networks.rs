@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn what_was_added_can_be_taken_away_again(text in document(), first in any::<bool>()) {
         let Ok(before) = read(&text) else { return Ok(()) };
-        let part = Source::new("part", "<portgroup name='new'><vlan><tag id='9'/></vlan></portgroup>");
+        let part = Source::new("part", "<portgroup name='new'><bandwidth><inbound average='9'/></bandwidth></portgroup>");
         let update = |action| Update { action, section: Section::Portgroup, part: &part };
         let add = if first { Action::AddFirst } else { Action::AddLast };
         let added = update(add).apply(&before).unwrap();

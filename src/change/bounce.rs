@@ -129,7 +129,7 @@ impl Applier for TakingDown<'_> {
 
     fn down(&self, target: &Target) -> Result<()> {
         match self.applier.down(target) {
-            Err(_) if self.without_file.contains(&target.name) => Builtin.down(target),
+            Err(_) if self.without_file.contains(&target.name) => Builtin::default().down(target),
             done => done,
         }
     }

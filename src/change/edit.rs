@@ -1,10 +1,13 @@
 //! Writing several configuration files that belong together.
 //!
 //! All new contents are made beside the files that they replace, complete with metadata, and made durable; then each
-//! takes its name by a rename. So a file is at every moment the old or the new one, and between the first rename and
-//! the last there is nothing that could fail for want of space. If one fails all the same, those before it are put
-//! back. Killed in between, some files are new and some old: an open change knows the old ones, and doing it again
-//! does the rest.
+//! takes its name by a rename, and what goes away gives its name up by one. So a file is at every moment the old or the
+//! new one, and between the first rename and the last there is nothing that could fail for want of space. If one fails
+//! all the same, those before it are put back. Killed in between, some files are new and some old, the first edits being
+//! made and the last not: an open change knows the old ones, and doing it again does the rest.
+//!
+//! A journal that the next command would finish was rejected: what would read it at the boot that follows is the host's
+//! own scripts, which know nothing of it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -14,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::durable::UnsyncedPlaces;
@@ -54,12 +56,8 @@ pub fn write(host: &Host, _lock: &Lock, edits: &Edits) -> Result<()> {
     let prepared = prepare(&steps, &tree);
     let done = prepared.and_then(|()| carry_out(&steps, &tree));
     for step in &steps {
-        // After a rename it is no longer there.
-        let _ = unlinkat(
-            &*step.beside.dir,
-            &step.beside.path,
-            UnlinkatFlags::NoRemoveDir,
-        );
+        // After a rename it is no longer there, or is what was there.
+        let _ = step.beside.remove();
     }
     done
 }
@@ -86,18 +84,22 @@ impl<'a> Step<'a> {
             let dir = tree.scope_dir().display();
             return Err(Error::failed(failed()).because(format!("there is no directory {dir}")));
         };
-        let stat = place.stat().context(failed)?;
-        let kind = stat.map(|stat| stat.kind);
+        let mut beside = place.sibling(format!("{TEMPORARY}{BESIDE}{number}").as_ref());
+        let kind = place.stat().context(failed)?.map(|stat| stat.kind);
         let place = match kind {
             // A link itself goes away; what it leads to is not touched.
             Some(Kind::Symlink) if edit.after.is_some() => target(tree, edit).context(failed)?,
             _ => place,
         };
+        // What is left over is looked for in the configuration directory.
+        let file_system = |place: &Place| Stat::of(&place.dir).map(|stat| stat.dev);
+        if file_system(&place).context(failed)? != file_system(&beside).context(failed)? {
+            beside = place.sibling(beside.path.as_os_str());
+        }
         let stat = place.stat().context(failed)?;
-        let beside = format!("{TEMPORARY}{BESIDE}{number}");
         let mut step = Self {
             edit,
-            beside: place.sibling(beside.as_ref()),
+            beside,
             place,
             meta: None,
             linked: false,
@@ -128,15 +130,22 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Makes the file with this content beside it, and returns it.
-    fn make(&self, content: &[u8]) -> io::Result<File> {
-        let mut file = self.beside.create()?;
+    /// Makes the file with this content beside it, modified at that time, and returns it.
+    fn make(&self, content: &[u8], mtime: Time) -> io::Result<File> {
+        let mut file = match self.beside.create() {
+            // Left by one that was killed: whoever has the lock may take it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.beside.remove()?;
+                self.beside.create()?
+            }
+            created => created?,
+        };
         file.write_all(content)?;
         match &self.meta {
             Some(meta) => set_meta(
                 &file,
                 &Meta {
-                    mtime: now(),
+                    mtime,
                     ..meta.clone()
                 },
             )?,
@@ -147,21 +156,12 @@ impl<'a> Step<'a> {
         Ok(file)
     }
 
-    /// Gives the file its new content or takes it away.
+    /// Gives the file its new content or takes it away, to its place beside.
     fn carry_out(&self) -> io::Result<()> {
         match &self.edit.after {
-            None => Ok(unlinkat(
-                &*self.place.dir,
-                &self.place.path,
-                UnlinkatFlags::NoRemoveDir,
-            )?),
+            None => self.place.rename_to(&self.beside),
             Some(after) if self.linked => self.in_place(after),
-            Some(_) => Ok(renameat(
-                &*self.beside.dir,
-                &self.beside.path,
-                &*self.place.dir,
-                &self.place.path,
-            )?),
+            Some(_) => self.beside.rename_to(&self.place),
         }
     }
 
@@ -172,23 +172,19 @@ impl<'a> Step<'a> {
         file.sync_all()
     }
 
-    /// Puts back what was there, as far as it goes.
+    /// Puts back what was there, as it was.
     fn undo(&self) -> io::Result<()> {
-        match &self.edit.before {
-            None => Ok(unlinkat(
-                &*self.place.dir,
-                &self.place.path,
-                UnlinkatFlags::NoRemoveDir,
-            )?),
-            Some(before) if self.linked && self.edit.after.is_some() => self.in_place(before),
-            Some(before) => {
-                self.make(before)?.sync_all()?;
-                Ok(renameat(
-                    &*self.beside.dir,
-                    &self.beside.path,
-                    &*self.place.dir,
-                    &self.place.path,
-                )?)
+        let mtime = self.meta.as_ref().map_or_else(now, |meta| meta.mtime);
+        match (&self.edit.before, &self.edit.after) {
+            (_, None) => self.beside.rename_to(&self.place),
+            (None, _) => self.place.remove(),
+            (Some(before), _) if self.linked => {
+                self.in_place(before)?;
+                self.place.set_mtime(mtime)
+            }
+            (Some(before), _) => {
+                self.make(before, mtime)?.sync_all()?;
+                self.beside.rename_to(&self.place)
             }
         }
     }
@@ -228,7 +224,7 @@ fn prepare(steps: &[Step<'_>], tree: &Tree<'_>) -> Result<()> {
     let mut unsynced = UnsyncedPlaces::default();
     for step in steps {
         if let Some(after) = &step.edit.after {
-            let made = step.make(after);
+            let made = step.make(after, now());
             let made = made.and_then(|file| unsynced.push(&step.beside, Some(file)));
             made.context(|| format!("cannot write {}; nothing was changed", step.shown(tree)))?;
         }
@@ -239,11 +235,15 @@ fn prepare(steps: &[Step<'_>], tree: &Tree<'_>) -> Result<()> {
 /// Gives the files their names; where that fails, puts back those that were changed.
 fn carry_out(steps: &[Step<'_>], tree: &Tree<'_>) -> Result<()> {
     let mut unsynced = UnsyncedPlaces::default();
+    // Before the first rename: after it, what fails must be undone.
+    for step in steps {
+        let opened = unsynced.push(&step.place, None);
+        opened.context(|| format!("cannot write {}; nothing was changed", step.shown(tree)))?;
+    }
     for (at, step) in steps.iter().enumerate() {
-        let done = step
-            .carry_out()
-            .and_then(|()| unsynced.push(&step.place, None));
-        let Err(error) = done else { continue };
+        let Err(error) = step.carry_out() else {
+            continue;
+        };
         let mut left = Vec::new();
         for before in steps.iter().take(at).rev() {
             if before.undo().is_err() {

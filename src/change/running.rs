@@ -41,20 +41,16 @@ impl Running {
         self.links().find(|link| link.name == *name)
     }
 
-    /// Whether there is a link of that name.
-    pub fn has(&self, name: &InterfaceName) -> bool {
-        self.link(&name.device()).is_some()
+    /// Whether there is a link of that name that others can be made over: a card, or one that was made and is up.
+    /// (The kernel's module makes a `bond0` that is neither up nor has ports.)
+    pub fn carries(&self, name: &InterfaceName) -> bool {
+        let link = self.link(&name.device());
+        link.is_some_and(|link| link.up || !is_made(link))
     }
 
     /// The network cards.
     pub fn cards(&self) -> Vec<Card> {
-        let is_card = |link: &&Link| {
-            !link.loopback
-                && link
-                    .kind
-                    .as_deref()
-                    .is_none_or(|kind| !MADE.contains(&kind))
-        };
+        let is_card = |link: &&Link| !link.loopback && !is_made(link);
         let cards = self.links().filter(is_card);
         cards
             .filter_map(|link| {
@@ -97,6 +93,12 @@ impl Running {
         let speed = |link: &Link| speed::of(link).megabits;
         Ok(live::live(name, links, &addresses, &speed))
     }
+}
+
+fn is_made(link: &Link) -> bool {
+    link.kind
+        .as_deref()
+        .is_some_and(|kind| MADE.contains(&kind))
 }
 
 /// `IFF_UP` and, except for a bridge, `IFF_RUNNING`, which is RFC 2863's up or unknown.

@@ -114,6 +114,11 @@ impl<'a> Tree<'a> {
         &self.config_host
     }
 
+    /// The same, opened, if it is there.
+    pub fn config_handle(&self) -> Option<&Arc<File>> {
+        self.config.as_ref()
+    }
+
     /// The root.
     pub fn root(&self) -> &Root {
         self.root

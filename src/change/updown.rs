@@ -12,8 +12,7 @@ use super::tree::Tree;
 use crate::apply::Target;
 use crate::apply::schedule::{self, StepReport, Verb};
 use crate::error::{Context, Error, Result};
-use crate::iface::backend::{Backend, Files};
-use crate::iface::model::Kind;
+use crate::iface::backend::Files;
 use crate::iface::order::{down_after, down_order, up_after, up_order};
 use crate::state::Lock;
 use crate::sys::name::InterfaceName;
@@ -23,7 +22,8 @@ use crate::sys::signals::SignalGuard;
 const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Takes `name` down or brings it up: a bridge's or bond's ports before it, and after it on the way down; and, to
-/// bring up a VLAN, the device below it where that is not there yet.
+/// bring up, the lower devices of VLANs among them where those are not there yet. `ifdown` leaves lower devices up,
+/// as the scripts do: others may be over them.
 ///
 /// Fails with nothing touched where it is not configured, is part of another interface, or where the applier could not
 /// bring it up. What failed after that is in the reports, in the order of the steps.
@@ -51,7 +51,7 @@ pub fn run(
         Verb::Up => up_order(&names, &dependencies, &[]),
         Verb::Down => down_order(&names, &dependencies, &[]),
     };
-    let targets = targets(host, verb, &order, &files)?;
+    let targets = targets(host, verb, &order, &files, &running)?;
     let after = match verb {
         Verb::Up => up_after(&order, &dependencies),
         Verb::Down => down_after(&order, &dependencies),
@@ -83,7 +83,7 @@ pub fn wait_until_active(host: &Host, name: &InterfaceName) -> Result<()> {
     }
 }
 
-/// `name`, its ports and theirs, and what it needs.
+/// `name`, its ports and theirs, and on the way up what these need. (Down, what others may need stays.)
 fn names(
     host: &Host,
     verb: Verb,
@@ -91,34 +91,12 @@ fn names(
     files: &dyn Files,
     running: &Running,
 ) -> Result<BTreeSet<InterfaceName>> {
-    let cards = running.cards();
-    let backend = host.backend.as_ref();
-    let mut names = backend.with_ports(name, files, &cards)?;
+    let (backend, cards) = (host.backend.as_ref(), running.cards());
     if verb == Verb::Up && running.is_known() {
-        let lower = lower(backend, name, files, running)?;
-        for lower in lower.into_iter().filter(|lower| !running.has(lower)) {
-            names.extend(
-                backend
-                    .with_ports(&lower, files, &cards)
-                    .unwrap_or_default(),
-            );
-        }
+        backend.with_lower(name, files, &cards, &|lower| running.carries(lower))
+    } else {
+        backend.with_ports(name, files, &cards)
     }
-    Ok(names)
-}
-
-/// The device below a VLAN.
-fn lower(
-    backend: &dyn Backend,
-    name: &InterfaceName,
-    files: &dyn Files,
-    running: &Running,
-) -> Result<Option<InterfaceName>> {
-    let described = backend.describe(name, files, &running.cards())?;
-    Ok(match described.interface.kind {
-        Kind::Vlan(vlan) => Some(vlan.lower),
-        _ => None,
-    })
 }
 
 fn targets(
@@ -126,13 +104,14 @@ fn targets(
     verb: Verb,
     order: &[InterfaceName],
     files: &dyn Files,
+    running: &Running,
 ) -> Result<Vec<Target>> {
-    let applier = host.applier.as_ref();
+    let (applier, cards) = (host.applier.as_ref(), running.cards());
     let mut targets = Vec::new();
     for name in order {
         let desired = applier
             .needs_desired()
-            .then(|| host.backend.desired(name, files));
+            .then(|| host.backend.desired_of_card(name, files, &cards));
         let desired = match (verb, desired) {
             // What cannot be understood is no reason to leave it up.
             (Verb::Down, desired) => desired.and_then(Result::ok),

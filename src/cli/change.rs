@@ -178,7 +178,11 @@ pub(super) fn rollback(args: &RollbackArgs, session: &Session, output: &Output) 
     if report.is_restored() {
         acknowledge(session, &lock, output);
     }
-    Ok(print_report(&report, output))
+    let done = print_report(&report, output);
+    for outdated in super::net::outdated(session) {
+        output.warn(&outdated);
+    }
+    Ok(done)
 }
 
 fn dry_run(session: &Session, output: &Output) -> Done {

@@ -94,6 +94,9 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
         None => conf.apply.applier,
     };
     let path = std::env::var("PATH").unwrap_or_default();
+    let builtin = Builtin {
+        dhcp_client: conf.apply.dhcp_client,
+    };
     match choice {
         ApplierChoice::System => match System::configured(&conf.apply, &path) {
             Ok(system) => Box::new(system),
@@ -101,9 +104,9 @@ fn applier(globals: &Globals, root: &Root, conf: &Conf) -> Box<dyn Applier> {
         },
         ApplierChoice::Auto => match System::configured(&conf.apply, &path) {
             Ok(system) => Box::new(system),
-            Err(_) => Box::new(Builtin),
+            Err(_) => Box::new(builtin),
         },
-        ApplierChoice::Builtin => Box::new(Builtin),
+        ApplierChoice::Builtin => Box::new(builtin),
         ApplierChoice::None => Box::new(NoApplier),
     }
 }

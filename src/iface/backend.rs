@@ -38,9 +38,20 @@ pub trait Files {
     /// path, a symbolic link followed; `None` where there is none.
     fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>>;
 
-    /// As [`Files::read`] for each of `names`, in their order.
-    fn read_all(&self, names: &[OsString]) -> Vec<Result<Option<Vec<u8>>>> {
-        names.iter().map(|name| self.read(name)).collect()
+    /// Whether `name` in the configuration directory is a symbolic link, be it to nothing.
+    fn is_link(&self, _name: &OsStr) -> bool {
+        false
+    }
+
+    /// The files that [`Files::names`] tells and whose names are `wanted`, with what [`Files::read`] tells of each, in
+    /// any order.
+    fn matching(
+        &self,
+        wanted: &(dyn Fn(&OsStr) -> bool + Sync),
+    ) -> Result<Vec<(OsString, Result<Vec<u8>>)>> {
+        let names = self.names()?.into_iter().filter(|name| wanted(name));
+        let read = names.filter_map(|name| Some((self.read(&name).transpose()?, name)));
+        Ok(read.map(|(bytes, name)| (name, bytes)).collect())
     }
 }
 
@@ -120,6 +131,14 @@ pub trait Backend {
     /// where it asks for what the built-in applier does not know.
     fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired>;
 
+    /// As [`Backend::desired`], also where a file is the interface's by the address of one of `cards`.
+    fn desired_of_card(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Desired>;
+
     /// The interfaces that are configured and no part of another, in the order of their names' bytes.
     fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>>;
 
@@ -148,5 +167,16 @@ pub trait Backend {
         name: &InterfaceName,
         files: &dyn Files,
         cards: &[Card],
+    ) -> Result<BTreeSet<InterfaceName>>;
+
+    /// As [`Backend::with_ports`], with what must be there before these can come up, at any depth: the lower devices of
+    /// VLANs and the devices of aliases, with the ports of those. What `is_there` or is not configured is left out,
+    /// and what is below it is not looked for.
+    fn with_lower(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+        is_there: &dyn Fn(&InterfaceName) -> bool,
     ) -> Result<BTreeSet<InterfaceName>>;
 }

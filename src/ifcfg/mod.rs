@@ -18,6 +18,7 @@
 //! | `compound` | where a command that is no assignment ends |
 //! | `file` | statements, and what a key's value is |
 //! | `edit` | setting and removing a key |
+//! | [`plain`] | values of plain files, without parsing |
 //! | [`address`], `place` | values of keys, and where they stand |
 //! | `arguments` | lines that are the arguments of `ip(8)` |
 //! | [`routes`] | `route-*` and `route6-*` in both syntaxes |
@@ -31,6 +32,7 @@ mod edit;
 mod file;
 mod lexer;
 mod place;
+pub mod plain;
 pub mod routes;
 pub mod rules;
 mod skip;

@@ -108,15 +108,18 @@ impl StateDir {
     fn make(&self) -> Result<()> {
         let failed = || format!("cannot make the state directory {}", self.path.display());
         match std::fs::metadata(&self.path) {
-            Ok(metadata) => self.check(&metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = self.path.parent().unwrap_or(Path::new("/"));
-                std::fs::create_dir_all(parent).map_err(|error| needs_root(error, failed))?;
-                DirBuilder::new()
-                    .mode(0o700)
-                    .create(&self.path)
-                    .map_err(|error| needs_root(error, failed))?;
-                sync_dir(parent).context(failed)
+            Ok(metadata) => return self.check(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(needs_root(error, failed)),
+        }
+        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(parent).map_err(|error| needs_root(error, failed))?;
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Ok(()) => sync_dir(parent).context(failed),
+            // Another first command was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let metadata = std::fs::metadata(&self.path);
+                self.check(&metadata.map_err(|error| needs_root(error, failed))?)
             }
             Err(error) => Err(needs_root(error, failed)),
         }
@@ -176,6 +179,23 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn first_commands_at_once_all_find_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..50 {
+            let state = StateDir::new(dir.path().join(format!("{number}/ncf")));
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        state.make().unwrap();
+                    });
+                }
+            });
+        }
+    }
 
     #[test]
     fn made_on_first_use_for_its_owner_alone() {

@@ -63,6 +63,8 @@ pub struct ApplyConf {
     pub timeout: Duration,
     /// `parallel`: how many run at once, 1 to 64.
     pub parallel: usize,
+    /// `dhcp-client`: what the built-in applier gets addresses by DHCP with.
+    pub dhcp_client: DhcpClient,
 }
 
 impl Default for ApplyConf {
@@ -74,6 +76,7 @@ impl Default for ApplyConf {
             // dhclient gives up after 60 s; it should be what ends, not ifup.
             timeout: Duration::from_secs(90),
             parallel: 4,
+            dhcp_client: DhcpClient::Auto,
         }
     }
 }
@@ -116,6 +119,35 @@ impl std::str::FromStr for ApplierChoice {
             "builtin" => Ok(Self::Builtin),
             "none" => Ok(Self::None),
             _ => Err("auto, system, builtin or none"),
+        }
+    }
+}
+
+/// Which DHCP client to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DhcpClient {
+    /// The first of the others that the host has.
+    #[default]
+    Auto,
+    /// dhclient of ISC DHCP.
+    Dhclient,
+    /// dhcpcd.
+    Dhcpcd,
+    /// udhcpc and udhcpc6 of busybox.
+    Udhcpc,
+}
+
+impl std::str::FromStr for DhcpClient {
+    type Err = &'static str;
+
+    /// The error says what is allowed.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "dhclient" => Ok(Self::Dhclient),
+            "dhcpcd" => Ok(Self::Dhcpcd),
+            "udhcpc" => Ok(Self::Udhcpc),
+            _ => Err("auto, dhclient, dhcpcd or udhcpc"),
         }
     }
 }
@@ -306,6 +338,11 @@ fn set(conf: &mut Conf, section: &str, key: &str, value: &str) -> Result<(), Bad
             conf.apply.timeout = Duration::from_secs(u64::from(seconds));
         }
         ("apply", "parallel") => conf.apply.parallel = number(key, value, 1..=64, "")?.into(),
+        ("apply", "dhcp-client") => {
+            conf.apply.dhcp_client = value
+                .parse()
+                .map_err(|allowed| Bad::value(key, value, allowed))?;
+        }
         ("history", "keep") => conf.history.keep = number(key, value, 1..=1000, "")?.into(),
         _ => return Err(unknown_key(section, key)),
     }
@@ -315,7 +352,7 @@ fn set(conf: &mut Conf, section: &str, key: &str, value: &str) -> Result<(), Bad
 fn unknown_key(section: &str, key: &str) -> Bad {
     let allowed = match section {
         "snapshot" => "include",
-        "apply" => "applier, ifup, ifdown, timeout, parallel",
+        "apply" => "applier, ifup, ifdown, timeout, parallel, dhcp-client",
         _ => "keep",
     };
     // rust-ini takes a line without "=" as the beginning of the next line's key.
@@ -393,7 +430,7 @@ mod tests {
         let conf = read(
             "# comment\n[snapshot]\ninclude = /etc/hosts\ninclude=/etc//iproute2/*.conf\n\
              [apply]\napplier = system\nifup = /opt/ifup --force\nifdown = ifdown\n\
-             timeout = 3600\nparallel = 64\n; comment\n[history]\nkeep = 1000\n",
+             timeout = 3600\nparallel = 64\ndhcp-client = udhcpc\n; comment\n[history]\nkeep = 1000\n",
         )
         .unwrap();
         let paths: Vec<_> = conf.include.iter().map(Include::path).collect();
@@ -408,6 +445,7 @@ mod tests {
         assert_eq!(conf.apply.ifdown.unwrap(), ["ifdown"]);
         assert_eq!(conf.apply.timeout.as_secs(), 3600);
         assert_eq!((conf.apply.parallel, conf.history.keep), (64, 1000));
+        assert_eq!(conf.apply.dhcp_client, DhcpClient::Udhcpc);
     }
 
     #[test]

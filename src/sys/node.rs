@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::libc;
 use nix::sys::stat::{Mode, UtimensatFlags, fchmod, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchownat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 use xattr::FileExt as _;
 
 /// A time as the kernel keeps it: seconds since 1970 (negative before) and nanoseconds.
@@ -117,6 +117,20 @@ impl Place {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         Ok(openat(&*self.dir, &self.path, flags | OFlag::O_NOFOLLOW, mode)?.into())
+    }
+
+    /// Removes the file or symbolic link that is there.
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(unlinkat(
+            &*self.dir,
+            &self.path,
+            UnlinkatFlags::NoRemoveDir,
+        )?)
+    }
+
+    /// Gives what is there the name `to`; what has that name goes.
+    pub fn rename_to(&self, to: &Self) -> io::Result<()> {
+        Ok(renameat(&*self.dir, &self.path, &*to.dir, &to.path)?)
     }
 
     /// Its extended attributes, sorted by name. A symbolic link's own, not its target's.

@@ -10,6 +10,7 @@
 //! | `plug` | ports made real and undone |
 //! | `resolve` | guests' definitions for this host |
 //! | `define` | whether a definition may stand beside the others |
+//! | `connections` | how many guests there are, in the document |
 //! | `compose` | definitions from a few words |
 //! | `update` | changes to a part of a definition |
 //! | `store` | definitions on disk, and which are started at boot |
@@ -19,6 +20,7 @@
 
 pub mod active;
 pub mod compose;
+pub mod connections;
 pub mod define;
 pub mod definition;
 pub mod lifecycle;

@@ -22,6 +22,18 @@ pub enum Device {
     Pci(PciAddress),
 }
 
+impl Device {
+    /// What its `Display` has printed; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        // The name of a network device has one colon at most, and a PCI address has two.
+        if text.matches(':').count() > 1 {
+            text.parse().ok().map(Self::Pci)
+        } else {
+            text.parse().ok().map(Self::Link)
+        }
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,8 +107,8 @@ pub struct Choice<T> {
     pub found: Option<T>,
     /// What was passed over on the way, in the order in which it was looked at.
     pub skipped: Vec<Skipped>,
-    /// How many devices ncf's own ports and reservations keep from being used.
-    pub taken: usize,
+    /// The devices that ncf's own ports and reservations keep from being used.
+    pub taken: Vec<Device>,
 }
 
 /// What came of trying one device.
@@ -108,37 +120,43 @@ pub enum Tried<T> {
     Unfit(String),
 }
 
-/// The devices that a port may get, the best first.
-pub fn candidates<'a>(devices: &'a [Device], sharing: Sharing, usage: &Usage) -> Vec<&'a Device> {
-    let mut fit: Vec<_> = devices
+/// The devices that a port may get, the best first, and those that others keep from it.
+pub fn candidates<'a>(
+    devices: &'a [Device],
+    sharing: Sharing,
+    usage: &Usage,
+) -> (Vec<&'a Device>, Vec<&'a Device>) {
+    let (mut fit, taken): (Vec<_>, Vec<_>) = devices
         .iter()
-        .filter(|device| usage.allows(device, sharing))
-        .collect();
+        .partition(|device| usage.allows(device, sharing));
     if sharing == Sharing::Shared {
         // Stable: of equals the first in the definition stays first.
         fit.sort_by_key(|device| usage.ports(device));
     }
-    fit
+    (fit, taken)
 }
 
-/// Tries one device after the other, the best first, until one is good. An error ends the search.
+/// Tries one device after the other, the best first, until one is good. An error ends the search. `first` are devices
+/// that go before all others, where the port may have them: those that are kept for it.
 pub fn choose<T>(
     devices: &[Device],
     sharing: Sharing,
     usage: &Usage,
+    first: &[Device],
     mut attempt: impl FnMut(&Device) -> Result<Tried<T>>,
 ) -> Result<Choice<T>> {
-    let candidates = candidates(devices, sharing, usage);
+    let (mut candidates, taken) = candidates(devices, sharing, usage);
+    candidates.sort_by_key(|device| !first.contains(device));
     let mut choice = Choice {
         found: None,
         skipped: Vec::new(),
-        taken: devices.len() - candidates.len(),
+        taken: Vec::new(),
     };
     for device in candidates {
         match attempt(device)? {
             Tried::Good(found) => {
                 choice.found = Some(found);
-                break;
+                return Ok(choice);
             }
             Tried::Unfit(why) => choice.skipped.push(Skipped {
                 device: device.clone(),
@@ -146,6 +164,8 @@ pub fn choose<T>(
             }),
         }
     }
+    // Only who finds none asks what others have.
+    choice.taken = taken.into_iter().cloned().collect();
     Ok(choice)
 }
 
@@ -163,6 +183,7 @@ mod tests {
 
     fn first(devices: &[Device], sharing: Sharing, usage: &Usage) -> Option<Device> {
         candidates(devices, sharing, usage)
+            .0
             .first()
             .copied()
             .cloned()
@@ -205,13 +226,19 @@ mod tests {
 
     #[test]
     fn what_is_unfit_is_passed_over_and_said() {
-        let choice = choose(&pool(4), Sharing::Exclusive, &Usage::default(), |device| {
-            Ok(if *device == eth(2) {
-                Tried::Good(device.clone())
-            } else {
-                Tried::Unfit("it is absent".to_owned())
-            })
-        });
+        let choice = choose(
+            &pool(4),
+            Sharing::Exclusive,
+            &Usage::default(),
+            &[],
+            |device| {
+                Ok(if *device == eth(2) {
+                    Tried::Good(device.clone())
+                } else {
+                    Tried::Unfit("it is absent".to_owned())
+                })
+            },
+        );
         let choice = choice.unwrap();
         assert_eq!(choice.found, Some(eth(2)));
         let said: Vec<_> = choice.skipped.iter().map(ToString::to_string).collect();
@@ -226,14 +253,26 @@ mod tests {
             usage.add(eth(number), Sharing::Exclusive);
         }
         let mut looked = 0;
-        let choice = choose(&devices, Sharing::Exclusive, &usage, |device| {
+        let choice = choose(&devices, Sharing::Exclusive, &usage, &[], |device| {
             looked += 1;
             Ok(Tried::Good(device.clone()))
         });
         let choice = choice.unwrap();
-        assert_eq!(
-            (choice.found, choice.taken, looked),
-            (Some(eth(900)), 900, 1)
-        );
+        assert_eq!((choice.found, looked), (Some(eth(900)), 1));
+    }
+
+    #[test]
+    fn what_is_kept_for_a_port_goes_first_unless_it_is_taken() {
+        let mut usage = Usage::default();
+        let choice = |usage: &Usage| {
+            let good = |device: &Device| Ok(Tried::Good(device.clone()));
+            choose(&pool(3), Sharing::Exclusive, usage, &[eth(2)], good).unwrap()
+        };
+        assert_eq!(choice(&usage).found, Some(eth(2)));
+        usage.add(eth(2), Sharing::Exclusive);
+        assert_eq!(choice(&usage).found, Some(eth(0)));
+        usage.add(eth(0), Sharing::Exclusive);
+        usage.add(eth(1), Sharing::Exclusive);
+        assert_eq!(choice(&usage).taken, pool(3));
     }
 }

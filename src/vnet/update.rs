@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn portgroups_and_the_bridge_are_modified() {
-        let new = "<portgroup name='p'><vlan><tag id='5'/></vlan></portgroup>";
+        let new = "<portgroup name='p'><virtualport type='802.1Qbg'/></portgroup>";
         let text = update(POOL, Action::Modify, Section::Portgroup, new).unwrap();
         assert_eq!(
             text,

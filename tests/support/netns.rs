@@ -214,6 +214,18 @@ impl Drop for Server {
     }
 }
 
+/// Gives the calling thread, and what it starts, a `/dev` and a `/sys` of its own: macvtap devices have their
+/// `/dev/tapN`, with the number that the link has in its namespace, in one `/dev` for all, and `/sys` shows the links of
+/// the namespace in which it was mounted. Nothing but ncf makes such a node there then.
+pub fn private_devices() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+    let script = "mount --make-rprivate / && mount -t sysfs own /sys && mount -t tmpfs own /mnt && \
+        cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/net /mnt && \
+        mkdir /mnt/shm && mount --bind /dev/shm /mnt/shm && mount --move /mnt /dev";
+    let status = Command::new("sh").args(["-ec", script]).status();
+    assert!(status.expect("sh runs").success(), "{script}");
+}
+
 /// Gives the calling thread, and what it starts, an own `/etc`, a copy, and own empty directories in place of
 /// `empty`: a DHCP client writes to all of them. Programs that are in `without` are not there any more.
 pub fn private_files(empty: &[&str], without: &[&str]) {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::host::{Ran, isolate, program, scratch};
+use super::host::{Ran, isolate, names, program, scratch};
 
 /// A state directory of its own.
 pub struct Nets {
@@ -24,9 +24,15 @@ impl Nets {
 
     /// `ncf net` with these arguments, separated by blanks.
     pub fn command(&self, arguments: &str) -> Command {
+        let arguments: Vec<_> = arguments.split_whitespace().collect();
+        self.command_of(&arguments)
+    }
+
+    /// `ncf net` with these arguments, which may have blanks in them.
+    pub fn command_of(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg("--state-dir").arg(self.state()).arg("net");
-        command.args(arguments.split_whitespace());
+        command.args(arguments);
         isolate(&mut command);
         command
     }
@@ -51,11 +57,25 @@ impl Nets {
     /// Defines and starts a network.
     #[track_caller]
     pub fn network(&self, name: &str, inside: &str) {
-        let text = format!("<network><name>{name}</name>{inside}</network>\n");
-        let file = self.dir.path().join("network.xml");
-        fs::write(&file, text).unwrap();
-        self.done(&format!("define {}", file.display()));
+        self.define(&format!("<network><name>{name}</name>{inside}</network>\n"));
         self.done(&format!("start {name}"));
+    }
+
+    #[track_caller]
+    pub fn define(&self, xml: &str) {
+        let file = self.dir.path().join("network.xml");
+        fs::write(&file, xml).unwrap();
+        self.done(&format!("define {}", file.display()));
+    }
+
+    /// `net list --all`.
+    pub fn list(&self) -> Value {
+        self.json("list --all")
+    }
+
+    /// The records of networks that run, by their files' names.
+    pub fn records(&self) -> Vec<String> {
+        names(&self.state().join("run/networks"))
     }
 
     /// A pool of macvtap devices.

@@ -1,10 +1,12 @@
 //! Runs of the program in which one system call fails, or is the last.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use super::host::{Ran, isolate};
+use super::host::{Host, Ran, isolate};
+use super::need;
 
 /// System calls that change something on disk, and locking. Opening is among them, for it may create. ncf opens
 /// with `openat2` too, but only handles to paths.
@@ -172,4 +174,80 @@ fn traced(command: &Command, calls: &str, inject: Option<&str>) -> (Ran, String)
     isolate(&mut strace);
     let ran = Ran::from(strace.output().unwrap());
     (ran, fs::read_to_string(log.path()).unwrap())
+}
+
+/// Whether what came of a run is good, and if not, why.
+pub type Verdict = Result<(), String>;
+
+pub fn require(good: bool, what: &str) -> Verdict {
+    if good { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// Tries `command` with each fault at each point until one run gets through, each on a host that `prepare` has made, and
+/// fails where `recover` is not content with what came of one.
+pub fn over<S>(
+    command: &[&str],
+    prepare: impl Fn(&Host) -> S,
+    recover: impl Fn(&Host, &S, &Ran, Fault) -> Verdict,
+) {
+    if !need::met(true, &["strace"]) {
+        return;
+    }
+    let fresh = || {
+        let host = Host::new();
+        let sides = prepare(&host);
+        (host, sides)
+    };
+    let calls = calls_of(&fresh().0.command(command));
+    let mut violations = String::new();
+    let mut tried = Vec::new();
+    for fault in Fault::ALL {
+        let mut points = 0;
+        for (call, changes) in &calls {
+            for number in 1.. {
+                // To be killed before what only looks is to be killed before what comes next.
+                if fault == Fault::Kill && changes.get(number - 1) == Some(&false) {
+                    continue;
+                }
+                let (host, sides) = fresh();
+                let point = Point {
+                    call: call.clone(),
+                    number,
+                    fault,
+                };
+                let (ran, fired) = run(&host.command(command), &point);
+                let verdict =
+                    judge(&ran, fired, fault).and_then(|()| recover(&host, &sides, &ran, fault));
+                if let Err(why) = verdict {
+                    let _ = writeln!(
+                        violations,
+                        "{call} {number} {}: {why}\n  {ran:?}",
+                        fault.name()
+                    );
+                }
+                if !fired {
+                    break;
+                }
+                points += 1;
+            }
+        }
+        tried.push(format!("{points} with {}", fault.name()));
+    }
+    let kinds: Vec<_> = calls.into_keys().collect();
+    need::say(&format!(
+        "crash sweep of {}: {}; points are {}",
+        command.join(" "),
+        tried.join(", "),
+        kinds.join(" ")
+    ));
+    assert!(violations.is_empty(), "{violations}");
+}
+
+fn judge(ran: &Ran, fired: bool, fault: Fault) -> Verdict {
+    require(!ran.stderr.contains("panicked"), "it panicked")?;
+    require(fired || ran.status == Some(0), "it failed by itself")?;
+    require(
+        fault != Fault::Kill || !fired || ran.status != Some(0),
+        "killed, and yet a success",
+    )
 }

@@ -8,6 +8,7 @@ use super::dhcp;
 use super::links::{find, find_device, must_be};
 use super::routes;
 use crate::apply::desired::{Desired, LinkKind, Master};
+use crate::sys::conf::DhcpClient;
 use crate::sys::name::InterfaceName;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::ipv6;
@@ -18,7 +19,7 @@ use crate::{Error, Result};
 const IPV6_LEAST_MTU: u32 = 1280;
 
 /// Refuses what could not be brought up on this host.
-pub(super) fn check(socket: &mut Socket, desired: &Desired) -> Result<()> {
+pub(super) fn check(socket: &mut Socket, desired: &Desired, dhcp_client: DhcpClient) -> Result<()> {
     let links = socket.links()?;
     check_links(&links, desired)?;
     check_kinds(socket, &links, desired)?;
@@ -28,7 +29,7 @@ pub(super) fn check(socket: &mut Socket, desired: &Desired) -> Result<()> {
             "{name} is to have IPv6, but this kernel has no IPv6"
         )));
     }
-    dhcp::check(desired)?;
+    dhcp::check(desired, dhcp_client)?;
     match routes::contradiction(&desired.routes) {
         Some(error) => Err(error),
         None => Ok(()),

@@ -31,13 +31,17 @@ pub(crate) mod testing;
 
 use super::desired::Desired;
 use super::{Applier, Target};
+use crate::sys::conf::DhcpClient;
 use crate::sys::netlink::Socket;
 use crate::{Error, Result};
 use run::Run;
 
 /// Brings interfaces up and down over netlink, in the network namespace of the calling thread.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Builtin;
+pub struct Builtin {
+    /// What to get addresses by DHCP with.
+    pub dhcp_client: DhcpClient,
+}
 
 impl Applier for Builtin {
     fn name(&self) -> &'static str {
@@ -53,18 +57,18 @@ impl Applier for Builtin {
     }
 
     fn check(&self, target: &Target) -> Result<()> {
-        check::check(&mut Socket::open()?, desired(target)?)
+        check::check(&mut Socket::open()?, desired(target)?, self.dhcp_client)
     }
 
     fn down(&self, target: &Target) -> Result<()> {
-        let mut run = Run::new()?;
+        let mut run = Run::new(self.dhcp_client)?;
         run.down(target)?;
         run.finish(&target.name)
     }
 
     fn up(&self, target: &Target) -> Result<()> {
         let desired = desired(target)?;
-        let mut run = Run::new()?;
+        let mut run = Run::new(self.dhcp_client)?;
         run.up(desired)?;
         run.finish(&target.name)
     }

@@ -11,6 +11,7 @@ use super::routes::{self, RouteOp};
 use super::rules::{self, RuleOp};
 use crate::apply::Target;
 use crate::apply::desired::{Address, Desired, LinkKind, Rule};
+use crate::sys::conf::DhcpClient;
 use crate::sys::name::InterfaceName;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::address::LinkAddress;
@@ -27,13 +28,15 @@ const DETECTION_POLL: Duration = Duration::from_millis(50);
 /// One interface being worked on, and what went wrong so far.
 pub(super) struct Run {
     pub(super) socket: Socket,
+    pub(super) dhcp_client: DhcpClient,
     problems: Vec<Error>,
 }
 
 impl Run {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(dhcp_client: DhcpClient) -> Result<Self> {
         Ok(Self {
             socket: Socket::open()?,
+            dhcp_client,
             problems: Vec::new(),
         })
     }

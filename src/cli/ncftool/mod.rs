@@ -13,6 +13,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use super::Globals;
+use super::at_boot::acknowledge;
 use super::interface::{self, define, dumpxml, list, undefine, updown};
 use super::output::Output;
 use super::setup::{BadSettings, Session};
@@ -201,6 +202,7 @@ impl Shell {
     }
 
     fn change(&self, name: &str, session: &Session) -> Ran {
+        let acknowledge = |lock| acknowledge(session, lock, &self.output);
         let host = &session.host;
         let lock = host.state.lock(name)?;
         let done = match name {
@@ -213,12 +215,14 @@ impl Shell {
                         boots: 0,
                     },
                 )?;
+                acknowledge(&lock);
                 "config change transaction started"
             }
             "change-commit" => {
                 let open = Transaction::open(host, &lock)?;
                 open.must_not_be_rolling_back()?;
                 open.commit(host)?;
+                acknowledge(&lock);
                 "config change transaction committed"
             }
             _ => {

@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
-use super::{running, store};
+use super::{port, running, store};
 use crate::error::Error;
+use crate::vnet::connections;
 use crate::vnet::name::NetworkName;
 use crate::vnet::store::unknown;
 
@@ -19,7 +20,8 @@ pub(super) struct Args {
     #[arg(value_name = "NETWORK")]
     name: NetworkName,
 
-    /// The definition that it runs by, instead of the one that it will be started with
+    /// The definition that it runs by, instead of the one that it will be started with; with the numbers of guests
+    /// as connections='N', as in libvirt
     #[arg(long)]
     live: bool,
 }
@@ -44,11 +46,16 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
             (None, None) => return Err(unknown(&args.name).into()),
         }
     };
+    let text = if live {
+        connections::counted(&definition, &port::users_of(session, &args.name)?)?
+    } else {
+        definition.text().to_owned()
+    };
     output.json(&Dumped {
         name: &args.name,
         live,
-        xml: definition.text(),
+        xml: &text,
     });
-    output.raw(definition.text());
+    output.raw(&text);
     Ok(None)
 }

@@ -30,8 +30,6 @@ struct InfoView {
     #[serde(flatten)]
     network: NetworkView,
     since: Option<jiff::Timestamp>,
-    /// Whether what it will be started with differs from what it runs by.
-    changed: bool,
     mac: Option<String>,
     addresses: Vec<String>,
     mtu: Option<u32>,
@@ -83,7 +81,7 @@ impl InfoView {
         if !self.network.persistent {
             line("defined", "no: it is gone once it is stopped".to_owned());
         }
-        if self.changed {
+        if self.network.changed {
             line(
                 "changed",
                 "its definition differs from what it runs by".to_owned(),
@@ -122,7 +120,6 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let mut view = InfoView {
         network,
         since: None,
-        changed: false,
         mac: None,
         addresses: Vec::new(),
         mtu: None,
@@ -146,7 +143,6 @@ fn current(args: &Args, session: &Session, view: &mut InfoView) -> Result<Defini
     if let Some(record) = running(session).record(&args.name)? {
         view.since = Some(record.since);
         let live = record.definition()?;
-        view.changed = defined.is_ok_and(|it| it.is_some_and(|it| it != live));
         return Ok(live);
     }
     defined?.ok_or_else(|| Error::failed("there is no definition"))

@@ -68,6 +68,12 @@ fn print(views: &[NetworkView], output: &Output) {
     // At once: standard output is flushed after each line.
     let lines: Vec<_> = rows.iter().map(line).collect();
     output.print(lines.join("\n"));
+    if views.iter().any(|view| view.changed) {
+        output.say(
+            "What is changed runs by an older definition until it is stopped and started: 'ncf net dumpxml --live' \
+             shows that.",
+        );
+    }
     let broken = views.iter().filter(|view| view.error.is_some()).count();
     if broken > 0 {
         output.say(format!(
@@ -79,6 +85,7 @@ fn print(views: &[NetworkView], output: &Output) {
 
 fn row(view: &NetworkView) -> [String; 5] {
     let state = match (view.state, view.persistent) {
+        (state, true) if view.changed => format!("{state}, changed"),
         (state, true) => state.to_owned(),
         (state, false) => format!("{state}, not defined"),
     };

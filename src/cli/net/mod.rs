@@ -120,6 +120,29 @@ fn must_run_here(session: &Session) -> Result<()> {
     Err(Error::failed(what).hint("with --applier builtin this system is taken for it"))
 }
 
+/// What to say of networks that run by another definition than the one that is there now: a rollback brings back
+/// definitions and leaves alone what runs.
+pub(super) fn outdated(session: &Session) -> Vec<Error> {
+    if !session.host.has_interfaces() {
+        return Vec::new();
+    }
+    let views = view::all(session).unwrap_or_default().into_iter();
+    let outdated = views.filter(|view| view.is_running() && (view.changed || !view.persistent));
+    outdated
+        .map(|view| {
+            let name = view.name;
+            if view.persistent {
+                let what = format!("the network {name} runs on by another definition than the one that is there now");
+                return Error::failed(what).hint(format!(
+                    "'ncf net stop {name}' and 'ncf net start {name}' take it over; its guests must be unplugged for that"
+                ));
+            }
+            Error::failed(format!("the network {name} runs on, and is not defined any more"))
+                .hint(format!("'ncf net stop {name}' ends it"))
+        })
+        .collect()
+}
+
 fn store(session: &Session) -> Store<'_> {
     Store::new(&session.host.state)
 }

@@ -20,7 +20,7 @@ use crate::vnet::model::{Network, PortRequest};
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Plugged, Plugger, Repaired, Request};
 use crate::vnet::pool::Skipped;
-use crate::vnet::ports::{Owner, PortId, Ports, QemuOptions, Read, Reserved};
+use crate::vnet::ports::{Connected, Holders, Owner, PortId, Ports, QemuOptions, Read, Reserved};
 use crate::vnet::store::Store;
 
 /// Plug a guest into a network
@@ -214,6 +214,14 @@ pub(super) fn ports(args: &PortsArgs, session: &Session, output: &Output) -> Don
     };
     found.retain(|port| wanted(&port.network, &port.owner));
     reserved.retain(|it| wanted(&it.network, &it.owner));
+    if let Some(network) = args
+        .network
+        .as_ref()
+        .filter(|_| found.is_empty() && reserved.is_empty())
+        && super::running(session).active(network)?.is_none()
+    {
+        Store::new(&session.host.state).must_have(network)?;
+    }
     output.json(&serde_json::json!({
         "ports": found.iter().map(PortView::from).collect::<Vec<_>>(),
         "reservations": reserved.iter().map(ReservationView::from).collect::<Vec<_>>(),
@@ -266,35 +274,21 @@ fn not_repaired(repaired: &Repaired, error: &Error) -> Error {
 
 /// Undoes what a killed command left of ports, and says so.
 pub(super) fn undo_left(session: &Session, lock: &Lock, output: &Output) -> Result<()> {
-    if Ports::new(&session.host.state, &boot::id()?)
-        .unfinished()?
-        .is_empty()
-    {
+    let index = Ports::new(&session.host.state, &boot::id()?).index()?;
+    if !index.has_unfinished() {
         return Ok(());
     }
     opened(session, lock, output).map(drop)
 }
 
-/// The guests that have ports in a network, or devices of it reserved: "web (port ncf3)".
-pub(super) fn guests_of(session: &Session, network: &NetworkName) -> Result<Vec<String>> {
+/// The guests that have ports in a network, or devices of it reserved.
+pub(super) fn users_of(session: &Session, network: &NetworkName) -> Result<Vec<Connected>> {
     let ports = Ports::new(&session.host.state, &boot::id()?);
-    let mut guests = Vec::new();
-    for read in ports.list()? {
-        if let Read::Port(port) = read
-            && port.network == *network
-        {
-            guests.push(format!("{} (port {})", port.owner, port.id));
-        }
-    }
-    for reserved in Reserved::beside(&ports).list()? {
-        if reserved.network == *network {
-            guests.push(format!(
-                "{} ({} is reserved)",
-                reserved.owner, reserved.device
-            ));
-        }
-    }
-    Ok(guests)
+    let holders = Holders {
+        ports: &ports,
+        reserved: &Reserved::beside(&ports),
+    };
+    holders.users(network)
 }
 
 /// Undoes what a killed process left, and says so.

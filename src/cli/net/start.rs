@@ -98,7 +98,11 @@ fn start(
 ) -> Result<Vec<String>> {
     let host = &session.host;
     let definition = store(session).must_have(name)?;
-    let facts = Facts::gather(&mut Socket::open()?, host.who.ssh_client())?;
+    let facts = Facts::gather(
+        &mut Socket::open()?,
+        definition.network(),
+        host.who.ssh_client(),
+    )?;
     lifecycle::start(&host.state, lock, &definition, &facts, services)
 }
 

@@ -65,6 +65,10 @@ fn startable(session: &Session, definition: &Definition) -> Result<Vec<String>> 
     if !session.host.has_interfaces() {
         return Ok(Vec::new());
     }
-    let facts = Facts::gather(&mut Socket::open()?, session.host.who.ssh_client())?;
+    let facts = Facts::gather(
+        &mut Socket::open()?,
+        definition.network(),
+        session.host.who.ssh_client(),
+    )?;
     lifecycle::check(definition.network(), &facts, MissingServices::Refuse)
 }

@@ -22,6 +22,8 @@ pub(super) struct NetworkView {
     /// `active`, `inactive`, or `broken`: half made, or without the bridge that was made for it.
     pub(super) state: &'static str,
     pub(super) persistent: bool,
+    /// Whether it runs by another definition than the one that it would be started with.
+    pub(super) changed: bool,
     pub(super) autostart: bool,
     pub(super) mode: Option<&'static str>,
     pub(super) bridge: Option<InterfaceName>,
@@ -57,6 +59,7 @@ impl NetworkView {
             uuid: None,
             state: found.state,
             persistent: found.persistent,
+            changed: found.changed,
             autostart: found.autostart,
             mode: None,
             bridge: None,
@@ -96,6 +99,7 @@ impl NetworkView {
 struct Found<'a> {
     state: &'static str,
     persistent: bool,
+    changed: bool,
     autostart: bool,
     definition: &'a Result<Definition>,
 }
@@ -164,6 +168,10 @@ fn view(
         Ok(None) => None,
         Err(error) => Some(Err(error)),
     };
+    let changed = match (&live, defined) {
+        (Some(Ok(live)), Some(Ok(defined))) => live != defined,
+        _ => false,
+    };
     let nothing = Err(Error::failed("there is no definition"));
     let definition = live.as_ref().or(defined).unwrap_or(&nothing);
     NetworkView::of(
@@ -171,6 +179,7 @@ fn view(
         &Found {
             state,
             persistent: defined.is_some(),
+            changed,
             autostart,
             definition,
         },

@@ -98,7 +98,7 @@ fn not_a_port(device: &InterfaceName, session: &Session) -> Result<()> {
         return Ok(());
     };
     let ports = Ports::new(&session.host.state, &boot::id()?);
-    match ports.find(id)? {
+    match ports.find(&ports.index()?, id)? {
         Some(port) => Err(Error::failed(format!(
             "{device} is the device of a port of the network {}",
             port.network

@@ -151,7 +151,7 @@ pub(super) fn retain_network(
 /// Leaves what belongs to a port: its own limits, and those of the network that keeps its floor.
 pub(super) fn retain_port(shown: &mut Vec<Shown>, id: PortId, session: &Session) -> Result<()> {
     let ports = Ports::new(&session.host.state, &boot::id()?);
-    let port = ports.find(id)?.ok_or_else(|| {
+    let port = ports.find(&ports.index()?, id)?.ok_or_else(|| {
         Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
     })?;
     let origin = Origin::Port(id.to_string());

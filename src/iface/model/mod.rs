@@ -126,15 +126,16 @@ impl fmt::Display for Mtu {
     }
 }
 
-/// A name that the schema takes (`device-name`): letters, digits, `_ . - :`, at most 15 bytes. A `/`, which the
-/// schema takes too, no device can have.
+/// A name that a definition may have: letters, digits, `_ . - : @ +`, at most 15 bytes. These are the schema's
+/// (`device-name`), without its `/`, which no device can have, and with the two others that are seen in names of
+/// devices and mean nothing to a shell: a name becomes a file's, and scripts handle that.
 pub fn interface_name(text: &str) -> Result<InterfaceName, String> {
     let name: InterfaceName = text.parse().map_err(|bad: BadName| bad.to_string())?;
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:".contains(&byte);
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@+".contains(&byte);
     if name.as_str().bytes().all(known) {
         Ok(name)
     } else {
-        Err("letters, digits and any of _ . - : are allowed".to_owned())
+        Err("letters, digits and any of _ . - : @ + are allowed".to_owned())
     }
 }
 

@@ -83,6 +83,27 @@ fn ipv4(config: &Config, number: Option<u32>, parent: Option<&Config>) -> Result
     }))
 }
 
+/// One address of a range of aliases, with what `config` says of all of them.
+pub(super) fn of_alias(
+    address: Ipv4Addr,
+    config: &Config,
+    label: &InterfaceName,
+    parent: &Config,
+) -> Result<Address> {
+    let prefix = match prefix(config, "PREFIX", "NETMASK")? {
+        Some(prefix) => Some(prefix),
+        None => prefix(parent, "PREFIX", "NETMASK")?,
+    };
+    let prefix = prefix.unwrap_or_else(|| class_prefix(address));
+    let net = IpNet::new(IpAddr::V4(address), prefix)
+        .map_err(|error| config.wrong("IPADDR_START", &address.to_string(), error))?;
+    Ok(Address {
+        label: Some(label.clone()),
+        broadcast: config.parsed("BROADCAST", ipv4_address)?,
+        ..plain(net)
+    })
+}
+
 fn ipv4_address(text: &str) -> Result<Ipv4Addr, &'static str> {
     text.parse().map_err(|_| "an IPv4 address is allowed")
 }

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 
 use super::naming::{FileName, file_name};
+use super::ranges;
 use super::refuse;
 use super::scan;
 use super::{CONFIG_DIR, GLOBAL};
@@ -25,6 +26,8 @@ pub(super) struct Config {
     pub(super) part: OsString,
     /// What it holds.
     pub(super) file: File,
+    /// Other files with the same `DEVICE`, which do not count, if it was looked for by that.
+    pub(super) overrules: Vec<String>,
     /// What `/etc/sysconfig/network` holds, which the scripts read before it.
     global: Option<File>,
 }
@@ -57,9 +60,14 @@ pub(super) fn ifcfg_names(files: &dyn Files) -> Result<Vec<OsString>> {
     let mut names = files
         .names()
         .context(|| format!("cannot list {CONFIG_DIR}"))?;
-    names.retain(|name| FileName::of(name).is_some_and(|name| name.prefix == "ifcfg-"));
+    names.retain(|name| is_ifcfg(name));
     names.sort();
     Ok(names)
+}
+
+/// Whether the file `name` is an `ifcfg` file that is no backup.
+pub(super) fn is_ifcfg(name: &OsStr) -> bool {
+    FileName::of(name).is_some_and(|name| name.prefix == "ifcfg-")
 }
 
 /// All `ifcfg` files that are no backups, in the order of their names.
@@ -71,8 +79,8 @@ pub(super) fn all(files: &dyn Files) -> Result<Vec<Config>> {
     Ok(configs)
 }
 
-/// For each of `devices` the file that configures it, by the file's `DEVICE`; the first file wins. Files that
-/// cannot be read are left out.
+/// For each of `devices` the file that configures it, by the file's `DEVICE`; the last file wins, as in
+/// [`Config::by_device`]. Files that cannot be read are left out.
 pub(super) fn by_devices(
     devices: &BTreeSet<InterfaceName>,
     files: &dyn Files,
@@ -86,7 +94,7 @@ pub(super) fn by_devices(
             && let Some(device) = config.device()
             && devices.contains(&device)
         {
-            found.entry(device).or_insert(config);
+            found.insert(device, config);
         }
     }
     found
@@ -107,29 +115,25 @@ pub(super) fn configured(
     found
 }
 
-/// The files `ifcfg-NAME:*`, in natural order.
-pub(super) fn aliases(name: &InterfaceName, files: &dyn Files) -> Result<Vec<Config>> {
-    let beginning = format!("ifcfg-{name}:");
+/// The `ifcfg` files whose names begin with `beginning`, in the order of their names.
+pub(super) fn beside(beginning: &str, files: &dyn Files) -> Result<Vec<Config>> {
     let mut names = ifcfg_names(files)?;
     names.retain(|name| name.as_bytes().starts_with(beginning.as_bytes()));
     let mut configs = Vec::new();
     for name in names {
         configs.extend(Config::read(&name, files)?);
     }
+    Ok(configs)
+}
+
+/// The files `ifcfg-NAME:*`, in natural order.
+pub(super) fn aliases(name: &InterfaceName, files: &dyn Files) -> Result<Vec<Config>> {
+    let mut configs = beside(&format!("ifcfg-{name}:"), files)?;
     configs.sort_by(|a, b| match (a.interface(), b.interface()) {
         (Some(a), Some(b)) => order::natural(&a, &b),
         (a, b) => a.is_none().cmp(&b.is_none()),
     });
     Ok(configs)
-}
-
-/// Whether there is a file that makes a range of aliases for `name`; says which.
-pub(super) fn range_file(name: &InterfaceName, files: &dyn Files) -> Result<Option<OsString>> {
-    let beginning = format!("ifcfg-{name}-range");
-    let names = ifcfg_names(files)?;
-    Ok(names
-        .into_iter()
-        .find(|name| name.as_bytes().starts_with(beginning.as_bytes())))
 }
 
 impl Config {
@@ -143,28 +147,38 @@ impl Config {
 
     /// The `ifcfg` file `name`, which holds `bytes`.
     pub(super) fn of(name: &OsStr, bytes: &[u8]) -> Option<Self> {
-        let FileName { part, .. } = FileName::of(name)?;
-        Some(Self {
+        FileName::of(name).map(|known| Self::of_part(name, known.part, bytes))
+    }
+
+    /// The `ifcfg` file `name`, whose part is `part`.
+    pub(super) fn of_part(name: &OsStr, part: &OsStr, bytes: &[u8]) -> Self {
+        Self {
             path: path_of(name),
             part: part.to_owned(),
             file: File::parse(bytes),
+            overrules: Vec::new(),
             global: None,
-        })
+        }
     }
 
     /// The file that configures `name`: `ifcfg-NAME`, unless its `DEVICE` is another; else one whose `DEVICE` is
     /// `NAME`.
     pub(super) fn find(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
-        let mut found = match Self::direct(name, files)? {
+        let found = match Self::direct(name, files)? {
             Some(config) => Some(config),
             None => Self::by_device(name, files)?,
         };
-        if let Some(config) = &mut found {
-            let global = files.read(OsStr::new(GLOBAL));
-            let global = global.context(|| format!("cannot read {GLOBAL}"))?;
-            config.global = global.map(|bytes| File::parse(&bytes));
-        }
-        Ok(found)
+        found.map(|config| config.with_global(files)).transpose()
+    }
+
+    /// The same with what all interfaces share.
+    pub(super) fn with_global(self, files: &dyn Files) -> Result<Self> {
+        let global = files.read(OsStr::new(GLOBAL));
+        let global = global.context(|| format!("cannot read {GLOBAL}"))?;
+        Ok(Self {
+            global: global.map(|bytes| File::parse(&bytes)),
+            ..self
+        })
     }
 
     /// The value of `key` and the path of the file that it is in: this one, else the one for all interfaces.
@@ -183,15 +197,21 @@ impl Config {
         Ok(config.filter(|config| config.interface().as_ref() == Some(name)))
     }
 
-    /// The first file whose `DEVICE` is `name`. Reads all until then.
+    /// The last file whose `DEVICE` is `name`: of the list of all of them, which `get_config_by_device` in
+    /// `network-functions` makes, `source_config` takes what follows the last `/`. Reads all.
     pub(super) fn by_device(name: &InterfaceName, files: &dyn Files) -> Result<Option<Self>> {
+        let mut found: Option<Self> = None;
         for file in ifcfg_names(files)? {
             let config = Self::read(&file, files)?;
-            if let Some(config) = config.filter(|it| it.device().as_ref() == Some(name)) {
-                return Ok(Some(config));
+            if let Some(mut config) = config.filter(|it| it.device().as_ref() == Some(name)) {
+                if let Some(before) = found.take() {
+                    config.overrules = before.overrules;
+                    config.overrules.push(before.path);
+                }
+                found = Some(config);
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// What the names of files beside this one end with: the device, then the configuration's own name, as
@@ -209,10 +229,15 @@ impl Config {
         self.name_at("DEVICE")
     }
 
-    /// The interface that the file configures: `DEVICE`, else what its own name says.
+    /// The interface that the file configures: `DEVICE`, else what its own name says. A range of aliases is its
+    /// device's: it comes up with that.
     pub(super) fn interface(&self) -> Option<InterfaceName> {
-        self.device()
-            .or_else(|| self.part.to_str().and_then(|part| part.parse().ok()))
+        let part = self.part.to_str();
+        let is_range = self.file.get("IPADDR_START").is_some();
+        part.filter(|_| is_range)
+            .and_then(ranges::device_of)
+            .or_else(|| self.device())
+            .or_else(|| part?.parse().ok())
     }
 
     /// The value of `key`, if it is an interface name; no error where it is not.

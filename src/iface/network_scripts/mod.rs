@@ -21,7 +21,7 @@
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
 //! | `notes` | what it leaves alone while it does the rest |
-//! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
+//! | `link`, `bridge`, `bond`, `vlan`, `addresses`, `ranges`, `routes`, `rules`, `dynamic` | the parts of [`Desired`] |
 //! | `definition` | from files to an [`Interface`] and back |
 
 mod addresses;
@@ -34,6 +34,7 @@ mod dynamic;
 mod link;
 mod naming;
 mod notes;
+mod ranges;
 mod refuse;
 mod routes;
 mod rules;
@@ -104,19 +105,26 @@ impl Backend for NetworkScripts {
     }
 
     fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired> {
-        let Some(config) = Config::find(name, files)? else {
-            return Err(Error::failed(format!(
-                "no file in {CONFIG_DIR} configures the interface {name}"
-            ))
-            .hint(format!(
-                "a file ifcfg-{name}, or one with DEVICE={name}, would"
-            )));
-        };
-        refuse::check(name, &config, files)?;
-        if name.is_alias() {
-            alias(name, &config, files)
-        } else {
-            device(name, &config, files)
+        desired(name, Config::find(name, files)?, files)
+    }
+
+    fn desired_of_card(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+    ) -> Result<Desired> {
+        if !cards.iter().any(|card| card.name == *name) || Config::direct(name, files)?.is_some() {
+            return self.desired(name, files);
+        }
+        let inventory = Inventory::read(files, cards)?;
+        let by_address = inventory.find(name).filter(|entry| entry.is_by_address());
+        match by_address {
+            Some(entry) => {
+                let config = entry.config().clone().with_global(files)?;
+                desired(name, Some(config), files)
+            }
+            None => self.desired(name, files),
         }
     }
 
@@ -141,6 +149,7 @@ impl Backend for NetworkScripts {
 
     fn describe_all(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<Described>> {
         let inventory = Inventory::read(files, cards)?;
+        inventory.parse_all();
         let all = inventory.top_level();
         Ok(all
             .map(|(name, entry)| present::describe(name, entry, &inventory))
@@ -163,13 +172,44 @@ impl Backend for NetworkScripts {
     ) -> Result<BTreeSet<InterfaceName>> {
         let inventory = Inventory::read(files, cards)?;
         inventory.must_find(name)?;
-        Ok(undefine::with_ports(name, &inventory))
+        Ok(inventory.with_ports(name))
+    }
+
+    fn with_lower(
+        &self,
+        name: &InterfaceName,
+        files: &dyn Files,
+        cards: &[Card],
+        is_there: &dyn Fn(&InterfaceName) -> bool,
+    ) -> Result<BTreeSet<InterfaceName>> {
+        let inventory = Inventory::read(files, cards)?;
+        inventory.must_find(name)?;
+        Ok(inventory.with_lower(name, is_there))
+    }
+}
+
+/// What the kernel should have for `name`, whose file is `config`.
+fn desired(name: &InterfaceName, config: Option<Config>, files: &dyn Files) -> Result<Desired> {
+    let Some(config) = config else {
+        return Err(Error::failed(format!(
+            "no file in {CONFIG_DIR} configures the interface {name}"
+        ))
+        .hint(format!(
+            "a file ifcfg-{name}, or one with DEVICE={name}, would"
+        )));
+    };
+    refuse::check(name, &config, files)?;
+    if name.is_alias() {
+        alias(name, &config, files)
+    } else {
+        device(name, &config, files)
     }
 }
 
 /// A device, with the aliases that come up with it.
 fn device(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<Desired> {
     let mut notes = Notes::default();
+    notes.overruled(config);
     notes.left_alone(config)?;
     let kind = link::kind(name, config, files, &mut notes)?;
     let mut desired = Desired {
@@ -223,6 +263,9 @@ fn protocols(
             addresses::add(&mut desired.addresses, address);
         }
         desired.rules.extend(rules::of(&label, &alias, files)?);
+    }
+    for address in ranges::of(&name, config, files)? {
+        addresses::add(&mut desired.addresses, address);
     }
     Ok(())
 }

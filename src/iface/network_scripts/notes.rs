@@ -34,6 +34,16 @@ impl Notes {
         self.0.push(format!("{place}: {key}={value:?}: {why}"));
     }
 
+    /// Notes the other files for the same interface.
+    pub(super) fn overruled(&mut self, config: &Config) {
+        let path = &config.path;
+        let others = config.overrules.iter();
+        let said = others.map(|other| {
+            format!("{other}: not applied: {path} is for the same DEVICE, and counts")
+        });
+        self.0.extend(said);
+    }
+
     /// Notes the keys that are left alone by rule.
     pub(super) fn left_alone(&mut self, config: &Config) -> Result<()> {
         for (key, why) in LEFT_ALONE {

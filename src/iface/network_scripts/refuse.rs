@@ -27,7 +27,10 @@ const NOT_EMPTY: [(&str, &str); 20] = [
     ("IPV6TUNNELIPV4", "tunnels"),
     ("REALDEVICE", "devices under another name"),
     ("PARENTDEVICE", "devices under another name"),
-    ("IPADDR_START", "ranges of aliases"),
+    (
+        "IPADDR_START",
+        "ranges of aliases in a file of another name",
+    ),
     ("ARP", "switching ARP"),
     ("SCOPE", "address scopes"),
     ("WINDOW", "TCP windows of routes"),
@@ -70,14 +73,24 @@ pub(super) fn check(name: &InterfaceName, config: &Config, files: &dyn Files) ->
         return refuse("BOOTPROTO", &protocol, "this protocol");
     }
     let ignores_ipv6 = is_port || config.yes("IPV6INIT")? == Some(false);
-    for (key, what) in NOT_EMPTY {
-        if let Some(value) = config.text(key)?
-            && !(ignores_ipv6 && key.starts_with("IPV6"))
-        {
-            return refuse(key, &value, what);
+    check_empty(config, |key| !(ignores_ipv6 && key.starts_with("IPV6")))?;
+    check_beside(name, config, files)
+}
+
+/// Refuses what `config`, which is that of a range of aliases, asks for in vain.
+pub(super) fn check_range(config: &Config) -> Result<()> {
+    check_code(config)?;
+    check_empty(config, |key| key != "IPADDR_START")
+}
+
+/// Refuses those of [`NOT_EMPTY`] that are `read`.
+fn check_empty(config: &Config, read: impl Fn(&str) -> bool) -> Result<()> {
+    for (key, what) in NOT_EMPTY.into_iter().filter(|(key, _)| read(key)) {
+        if let Some(value) = config.text(key)? {
+            return Err(unsupported(config.place(key), key, &value, what));
         }
     }
-    check_beside(name, config, is_port, files)
+    Ok(())
 }
 
 /// Refuses commands: they may set any key.
@@ -96,12 +109,7 @@ fn check_code(config: &Config) -> Result<()> {
 }
 
 /// Refuses files beside the `ifcfg` file that the built-in applier does not read.
-fn check_beside(
-    name: &InterfaceName,
-    config: &Config,
-    is_port: bool,
-    files: &dyn Files,
-) -> Result<()> {
+fn check_beside(name: &InterfaceName, config: &Config, files: &dyn Files) -> Result<()> {
     for part in config.parts(name) {
         let file = file_name("keys-", part);
         let text = config::read(&file, files)?.unwrap_or_default();
@@ -111,15 +119,6 @@ fn check_beside(
                 "{path}:{line}: the built-in applier does not support keys yet"
             ))));
         }
-    }
-    if !is_port
-        && !name.is_alias()
-        && let Some(range) = config::range_file(name, files)?
-    {
-        let path = config::path_of(&range);
-        return Err(with_hint(Error::failed(format!(
-            "{path}: the built-in applier does not support ranges of aliases yet"
-        ))));
     }
     Ok(())
 }

@@ -1,14 +1,19 @@
-//! What a port of a bridge has: isolation, and the VLANs that it is in.
+//! What a port of a bridge has: isolation, the VLANs that it is in, and who fills the table of addresses behind it.
 
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::link::{
     AfSpecBridge, BridgeFlag, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort,
     InfoData, InfoPortData, InfoPortKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::Socket;
 use super::link::Link;
 use crate::error::Result;
+use crate::sys::name::MacAddress;
 
 /// One VLAN of a port of a bridge that filters by VLAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,16 +59,55 @@ impl Socket {
     /// Sets whether a port of a bridge is isolated: isolated ports reach only those that are not
     /// (`IFLA_BRPORT_ISOLATED`, Linux 4.18).
     pub fn set_isolated(&mut self, port: &Link, isolated: bool) -> Result<()> {
+        let options = vec![InfoBridgePort::Isolated(isolated)];
+        self.set_port(
+            port,
+            options,
+            &format!("cannot isolate the port {}", port.name),
+        )
+    }
+
+    /// Keeps the bridge from learning addresses from a port's frames, and from sending it those for addresses that it
+    /// does not know (`IFLA_BRPORT_LEARNING`, `IFLA_BRPORT_UNICAST_FLOOD`): what a guest gets and may be is in the table.
+    pub fn stop_learning(&mut self, port: &Link) -> Result<()> {
+        let options = vec![
+            InfoBridgePort::Learning(false),
+            InfoBridgePort::UnicastFlood(false),
+        ];
+        let failed = format!("cannot switch off learning on the port {}", port.name);
+        self.set_port(port, options, &failed)
+    }
+
+    /// Enters an address behind a port into the bridge's table, as `bridge fdb replace … master static` does: it does
+    /// not age, and goes with the port. On a bridge that filters by VLAN it is in each VLAN that the port is in now.
+    pub fn enter_address(&mut self, port: &Link, mac: MacAddress) -> Result<()> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Bridge;
+        message.header.ifindex = port.index;
+        message.header.state = NeighbourState::Noarp;
+        message.header.flags = NeighbourFlags::Controller;
+        message
+            .attributes
+            .push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
+        self.change(
+            RouteNetlinkMessage::NewNeighbour(message),
+            NLM_F_CREATE | NLM_F_REPLACE,
+        )
+        .map_err(|refusal| {
+            let name = &port.name;
+            refusal.during(format!("cannot enter {mac} behind the port {name}"))
+        })
+    }
+
+    fn set_port(&mut self, port: &Link, options: Vec<InfoBridgePort>, failed: &str) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = port.index;
         message.attributes = vec![LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(
-                isolated,
-            )])),
+            LinkInfo::PortData(InfoPortData::BridgePort(options)),
         ])];
         self.change(RouteNetlinkMessage::NewLink(message), 0)
-            .map_err(|refusal| refusal.during(format!("cannot isolate the port {}", port.name)))
+            .map_err(|refusal| refusal.during(failed))
     }
 
     /// Whether a bridge filters by VLAN (`vlan_filtering`).

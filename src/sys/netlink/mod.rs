@@ -34,7 +34,6 @@ pub mod route;
 pub mod rule;
 pub mod speed;
 pub mod tc;
-pub mod vf;
 pub mod vlan;
 
 use std::fmt::Display;

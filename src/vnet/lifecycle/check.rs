@@ -39,15 +39,15 @@ fn host_bridge(network: &Network, name: &InterfaceName, facts: &Facts) -> Result
 }
 
 fn devices(network: &Network, pool: &Devices, facts: &Facts) -> Result<Vec<String>> {
+    if let Devices::VirtualFunctions(physical) = pool {
+        return functions(network, physical, facts).map(|()| Vec::new());
+    }
     let (all, absent): (usize, Vec<String>) = match pool {
         Devices::Interfaces(names) => {
             let absent = names.iter().filter(|name| facts.link(name).is_none());
             (names.len(), absent.map(ToString::to_string).collect())
         }
-        Devices::VirtualFunctions(pf) => {
-            let absent = facts.link(pf).is_none();
-            (1, absent.then(|| pf.to_string()).into_iter().collect())
-        }
+        Devices::VirtualFunctions(_) => (0, Vec::new()),
         Devices::Addresses(addresses) => {
             let absent = addresses.iter().filter(|it| !facts.pci.contains(it));
             (addresses.len(), absent.map(ToString::to_string).collect())
@@ -72,6 +72,25 @@ fn devices(network: &Network, pool: &Devices, facts: &Facts) -> Result<Vec<Strin
         .into_iter()
         .map(|name| format!("{name} is not there"))
         .collect())
+}
+
+fn functions(network: &Network, physical: &InterfaceName, facts: &Facts) -> Result<()> {
+    if facts.link(physical).is_none() {
+        return Err(refusal(
+            network,
+            format!("its device is not there: {physical}"),
+        ));
+    }
+    match &facts.functions {
+        Some(Ok(0)) | None => {
+            let what = format!("{physical} has no virtual functions");
+            Err(refusal(network, what).hint(format!(
+                "a number of them is switched on with 'echo 4 > /sys/class/net/{physical}/device/sriov_numvfs'"
+            )))
+        }
+        Some(Ok(_)) => Ok(()),
+        Some(Err(why)) => Err(refusal(network, why.clone())),
+    }
 }
 
 fn own_bridge(

@@ -12,7 +12,9 @@ use crate::sys::netlink::ipv6;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::route::{MAIN_TABLE, Origin, Route};
 use crate::sys::pci::PciAddress;
+use crate::sys::sriov::Sysfs;
 use crate::sys::sysctl::{Parameter, Switch};
+use crate::vnet::model::{Devices, Network};
 
 /// Where the kernel lists PCI devices, each by its address.
 const PCI_DEVICES: &str = "/sys/bus/pci/devices";
@@ -28,6 +30,8 @@ pub struct Facts {
     pub routes: Vec<(InterfaceName, Route)>,
     /// All PCI devices.
     pub pci: BTreeSet<PciAddress>,
+    /// How many virtual functions the network's card has, or why that is not known; `None` where it has no `<pf>`.
+    pub functions: Option<std::result::Result<usize, String>>,
     /// Devices whose routes come from router advertisements that forwarding would switch off.
     pub advertised: Vec<InterfaceName>,
     /// Whether IPv6 packets are forwarded already.
@@ -39,8 +43,12 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel.
-    pub fn gather(socket: &mut Socket, operator: Option<IpAddr>) -> Result<Self> {
+    /// Asks the kernel what matters for a network.
+    pub fn gather(
+        socket: &mut Socket,
+        network: &Network,
+        operator: Option<IpAddr>,
+    ) -> Result<Self> {
         let links = socket.links()?;
         let addresses = socket.addresses()?;
         let mut routes = Vec::new();
@@ -58,6 +66,7 @@ impl Facts {
             addresses,
             routes,
             pci: pci_devices(),
+            functions: functions_of(network),
             advertised: Vec::new(),
             forwards_ipv6: has_ipv6 && Switch::Ipv6Forwarding.is_on()?,
             has_ipv6,
@@ -85,6 +94,15 @@ impl Facts {
         }
         Ok(devices)
     }
+}
+
+fn functions_of(network: &Network) -> Option<std::result::Result<usize, String>> {
+    let Some(Devices::VirtualFunctions(physical)) = network.forward.devices() else {
+        return None;
+    };
+    let functions = Sysfs::new("/sys").virtual_functions(physical);
+    let functions = functions.map(|functions| functions.len());
+    Some(functions.map_err(|error| error.one_line()))
 }
 
 /// None where there is no PCI, as in many a virtual machine.

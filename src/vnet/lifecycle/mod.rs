@@ -22,11 +22,14 @@ pub use facts::Facts;
 
 use super::active::{Active, Phase, Running};
 use super::definition::Definition;
-use super::model::Forward;
+use super::model::{Devices, Forward};
 use super::name::NetworkName;
+use super::pool::Device;
+use super::ports::{Connected, Holders, Ports, Reserved};
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
+use crate::sys::boot;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 
@@ -117,7 +120,7 @@ pub fn stop(state: &StateDir, lock: &Lock, mut record: Active) -> Result<()> {
 
 /// Changes what a network runs by, and its bridge accordingly.
 ///
-/// Fails, with nothing changed, where that is possible only by stopping it.
+/// Fails, with nothing changed, where that is possible only by stopping it, and where a guest has a device that goes.
 pub fn change(
     state: &StateDir,
     lock: &Lock,
@@ -134,7 +137,8 @@ pub fn change(
         | (Forward::Hostdev { .. }, Forward::Hostdev { .. }) => Some(Vec::new()),
         _ => None,
     };
-    let Some(changed) = changed else {
+    let same_table = before.network().mac_table == definition.network().mac_table;
+    let Some(changed) = changed.filter(|_| same_table) else {
         let what = format!(
             "the network {} runs: that can be changed only in its definition",
             record.name
@@ -142,11 +146,46 @@ pub fn change(
         return Err(Error::state(what)
             .hint("with --config; it is as the definition says once it is stopped and started"));
     };
+    let ports = Ports::new(state, &boot::id()?);
+    let reserved = Reserved::beside(&ports);
+    let holders = Holders {
+        ports: &ports,
+        reserved: &reserved,
+    };
+    let users = holders.users(&record.name)?;
+    nobody_loses(&record.name, old, new, &users)?;
     if let Some(own) = record.bridge.as_ref().filter(|_| !changed.is_empty()) {
         own_bridge::change(&mut Socket::open()?, own, &changed)?;
     }
     record.set_definition(definition);
     Running::new(state).write(&record, lock)
+}
+
+/// Fails where a guest has a device that is in the old pool and not in the new one.
+fn nobody_loses(
+    name: &NetworkName,
+    old: &Forward,
+    new: &Forward,
+    users: &[Connected],
+) -> Result<()> {
+    let has = |forward: &Forward, device: &Device| match (forward.devices(), device) {
+        (Some(Devices::Interfaces(names)), Device::Link(name)) => names.contains(name),
+        (Some(Devices::Addresses(addresses)), Device::Pci(address)) => addresses.contains(address),
+        _ => false,
+    };
+    let loses = |user: &&Connected| has(old, &user.device) && !has(new, &user.device);
+    let affected: Vec<_> = users.iter().filter(loses).collect();
+    let Some(first) = affected.first() else {
+        return Ok(());
+    };
+    let who: Vec<_> = affected.iter().map(ToString::to_string).collect();
+    let what = format!(
+        "{} cannot be taken out of the running network {name}: it is in use by {}",
+        first.device,
+        who.join(", ")
+    );
+    Err(Error::state(what)
+        .hint("unplug or release these first, or change only the definition with --config"))
 }
 
 /// Gives a network that runs the limits of another definition, which differs in nothing else, in place. Returns what was

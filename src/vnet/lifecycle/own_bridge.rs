@@ -7,28 +7,46 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use nix::errno::Errno;
 
 use crate::error::{Error, Result};
-use crate::sys::netlink::Socket;
 use crate::sys::netlink::address::Address;
 use crate::sys::netlink::ipv6;
 use crate::sys::netlink::link::Link;
 use crate::sys::netlink::new_bridge::NewBridge;
 use crate::sys::netlink::route::{MAIN_TABLE, Origin, Route};
+use crate::sys::netlink::{Refusal, Socket};
 use crate::sys::sysctl::Parameter;
 use crate::vnet::active::OwnBridge;
-use crate::vnet::model::{BridgeAddress, Isolation, Network, StaticRoute, VirtualBridge};
+use crate::vnet::model::{BridgeAddress, Isolation, MacTable, Network, StaticRoute, VirtualBridge};
 
 /// Creates the bridge, set down. Fails, with nothing made, where there is a link of that name.
 pub(super) fn create(socket: &mut Socket, network: &Network, bridge: &VirtualBridge) -> Result<()> {
-    let new = NewBridge {
+    let new = |vlan_filtering| NewBridge {
         mac: bridge.mac,
         mtu: bridge.mtu,
         stp: bridge.stp,
         forward_delay: bridge.delay * 100,
-        vlan_filtering: network.uses_vlans(),
+        vlan_filtering,
     };
-    socket.create_bridge_with(&bridge.name, &new)
+    let uses_vlans = network.uses_vlans();
+    // Only where it filters does the kernel take ports out of promiscuous mode that it need not learn from.
+    let filters = uses_vlans || network.mac_table == MacTable::Managed;
+    match socket.create_bridge_with(&bridge.name, &new(filters)) {
+        Err(error) if filters && is_unsupported(&error) => {
+            if uses_vlans {
+                return Err(error.hint(
+                    "the network has VLANs, and it may be that the kernel's bridges do not filter by VLAN (CONFIG_BRIDGE_VLAN_FILTERING)",
+                ));
+            }
+            socket.create_bridge_with(&bridge.name, &new(false))
+        }
+        created => created,
+    }
+}
+
+fn is_unsupported(error: &Error) -> bool {
+    Refusal::of(error).is_some_and(|refusal| refusal.is_any(&[Errno::EOPNOTSUPP]))
 }
 
 /// Gives the bridge that was created all that belongs to it, and sets it up. Returns it as the kernel has it.
@@ -88,7 +106,6 @@ pub(super) fn changes(old: &VirtualBridge, new: &VirtualBridge) -> Option<Vec<Ch
     let same = VirtualBridge {
         stp: old.stp,
         delay: old.delay,
-        mac_table: old.mac_table,
         ..new.clone()
     };
     if same != *old {

@@ -30,8 +30,6 @@ pub struct VirtualBridge {
     pub delay: u32,
     /// Maximum transmission unit in bytes; `None` leaves it to the kernel.
     pub mtu: Option<u32>,
-    /// Who fills its table of addresses.
-    pub mac_table: MacTable,
     /// The host's addresses on it, in the order of the definition.
     pub addresses: Vec<BridgeAddress>,
     /// Routes through it.
@@ -73,7 +71,7 @@ pub enum MacTable {
     /// The kernel, by learning.
     #[default]
     Kernel,
-    /// Whoever plugs: learning and flooding are off, each port's address is entered.
+    /// Whoever plugs: ports neither learn nor are flooded, and each port's address is entered.
     Managed,
 }
 
@@ -144,7 +142,6 @@ impl VirtualBridge {
             stp: true,
             delay: 0,
             mtu: None,
-            mac_table: MacTable::Kernel,
             addresses: BridgeAddress::all_from_xml(network)?,
             routes: StaticRoute::all_from_xml(network)?,
             ipv6: yes_no(network, "ipv6")?.unwrap_or(false),
@@ -187,7 +184,6 @@ impl VirtualBridge {
             .one_of("stp", &[("on", true), ("off", false)])?
             .unwrap_or(true);
         self.delay = number(bridge, "delay", 0, MAX_DELAY)?.unwrap_or(0);
-        self.mac_table = MacTable::from_xml(bridge)?;
         Ok(())
     }
 

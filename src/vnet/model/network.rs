@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::attribute::{parse_uuid, yes_no};
-use super::bridge::Services;
-use super::forward::Forward;
+use super::bridge::{MacTable, Services};
+use super::forward::{Forward, MacvtapMode};
 use super::port::PortGroup;
 use super::virtualport::VirtualPort;
 use super::vlan::Vlan;
@@ -23,6 +23,8 @@ pub struct Network {
     pub uuid: Uuid,
     /// What the guests are connected to.
     pub forward: Forward,
+    /// Who fills the table of addresses of the bridge.
+    pub mac_table: MacTable,
     /// Whether guests may change their filters of addresses, unless their interface or portgroup says otherwise.
     pub trust_guest_rx_filters: Option<bool>,
     /// Whether its ports reach each other only through the host.
@@ -67,6 +69,11 @@ impl Network {
         let network = Self {
             name: name(root)?,
             uuid,
+            mac_table: root
+                .child("bridge")?
+                .map(MacTable::from_xml)
+                .transpose()?
+                .unwrap_or_default(),
             trust_guest_rx_filters: yes_no(root, "trustGuestRxFilters")?,
             isolated_ports: port
                 .map(|port| yes_no(port, "isolated"))
@@ -111,6 +118,30 @@ impl Network {
                     self.forward.mode()
                 ),
             ));
+        }
+        self.check_vlans(root)
+    }
+
+    /// Fails where a port is to be in a VLAN and none of the network's can be. `passthrough` may be over virtual
+    /// functions; whether it is, only the host knows when a guest comes. With a virtual port it is the switch that is told.
+    fn check_vlans(&self, root: Element<'_>) -> Result<()> {
+        let Forward::Macvtap(macvtap) = &self.forward else {
+            return Ok(());
+        };
+        let groups = self.portgroups.iter();
+        let has_virtual_port = self.virtual_port.is_some()
+            || groups.map(|group| &group.virtual_port).any(Option::is_some);
+        if macvtap.mode == MacvtapMode::Passthrough || has_virtual_port {
+            return Ok(());
+        }
+        let groups = root.children_named("portgroup");
+        for place in std::iter::once(root).chain(groups) {
+            if let Some(element) = place.child("vlan")? {
+                return Err(element.error(format!(
+                    "a port of a macvtap network of mode {} cannot be in a VLAN: <vlan> is allowed for bridges, passthrough and hostdev",
+                    macvtap.mode.as_str()
+                )));
+            }
         }
         Ok(())
     }
@@ -172,9 +203,6 @@ fn notes(root: Element<'_>, forward: &Forward) -> Result<Vec<String>> {
     let bridge = root.child("bridge")?;
     if bridge.is_some_and(|bridge| bridge.attribute("zone").is_some()) {
         notes.push("the firewall's zone of the bridge is left to you".to_owned());
-    }
-    if bridge.is_some_and(|bridge| bridge.attribute("macTableManager") == Some("libvirt")) {
-        notes.push("macTableManager: the kernel learns the addresses all the same".to_owned());
     }
     if let Some(forward) = root.child("forward")?
         && forward.child("nat")?.is_some()

@@ -205,6 +205,14 @@ fn values_out_of_range_are_refused() {
             "<ip address='192.0.2.1'/><route address='198.51.100.1' prefix='24' gateway='192.0.2.2'/>",
             "198.51.100.0",
         ),
+        (
+            "<forward mode='vepa' dev='eth0'/><vlan><tag id='5'/></vlan>",
+            "3:34: a port of a macvtap network of mode vepa cannot be in a VLAN",
+        ),
+        (
+            "<forward mode='private' dev='eth0'/><portgroup name='p'><vlan><tag id='5'/></vlan></portgroup>",
+            "mode private cannot be in a VLAN",
+        ),
         ("<vlan/>", "at least one <tag"),
         ("<vlan><tag id='4096'/></vlan>", "from 0 to 4095"),
         ("<vlan><tag/></vlan>", "<tag> needs the attribute id"),
@@ -306,7 +314,7 @@ fn services_that_ncf_has_not_are_noted() {
     }
 }
 
-const GROUPS: &str = "<forward mode='vepa'><interface dev='eth0'/></forward><vlan><tag id='1'/></vlan>\
+const GROUPS: &str = "<forward mode='passthrough'><interface dev='eth0'/></forward><vlan><tag id='1'/></vlan>\
     <virtualport type='802.1Qbg'><parameters managerid='11'/></virtualport>\
     <portgroup name='a' default='yes' trustGuestRxFilters='yes'>\
     <virtualport><parameters typeid='0x12'/></virtualport>\

@@ -3,8 +3,8 @@
 use super::{Kernel, Making};
 use crate::error::{Error, Result};
 use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::netlink::function::Function;
 use crate::sys::netlink::link::Link;
-use crate::sys::netlink::vf::Function;
 use crate::sys::sriov::PciFunction;
 use crate::vnet::ports::FunctionChange;
 

@@ -95,8 +95,8 @@ fn change_function(
         return Err(Error::failed(what));
     };
     if bandwidth.is_empty() {
-        let ours = qos.applied(&target)?;
-        if !ours.is_some_and(|it| it.origin == Origin::Port(port.to_owned())) {
+        let applied = qos.applied(&target)?;
+        if !applied.is_some_and(|it| it.origin == Origin::Port(port.to_owned())) {
             return Ok(Vec::new());
         }
         let done = qos.take_away(&target)?;
@@ -105,10 +105,20 @@ fn change_function(
         }
         return Ok(vec![done]);
     }
+    let origin = Origin::Port(port.to_owned());
+    if let Some(applied) = qos.applied(&target)?
+        && applied.origin != origin
+    {
+        return Err(Error::failed(format!(
+            "{target} has limits already ({}), and takes only one kind",
+            applied.origin
+        ))
+        .hint(format!("'ncf qos show {}' shows them", target.device)));
+    }
     let settings = Settings {
         bandwidth,
         ..Settings::default()
     };
-    let done = qos.put(&target, &settings, Origin::Port(port.to_owned()))?;
+    let done = qos.put(&target, &settings, origin)?;
     Ok(vec![done])
 }

@@ -82,12 +82,18 @@ impl Kernel {
         if link.mtu != bridge.mtu {
             self.socket.set_mtu(&link, bridge.mtu)?;
         }
-        self.join(&link, &bridge, tap)?;
+        self.join(&link, &bridge, tap, mac)?;
         self.socket.set_link_up(&link, true)
     }
 
     /// Makes a tap device a port of its bridge, as the record has it.
-    pub(super) fn join(&mut self, link: &Link, bridge: &Link, tap: &Tap) -> Result<()> {
+    pub(super) fn join(
+        &mut self,
+        link: &Link,
+        bridge: &Link,
+        tap: &Tap,
+        mac: MacAddress,
+    ) -> Result<()> {
         if tap.vlan.is_some() && !self.socket.filters_vlans(bridge)? {
             return Err(Error::failed(format!(
                 "the port is to be in a VLAN, and the bridge {} does not filter by VLAN",
@@ -112,6 +118,10 @@ impl Kernel {
             for vlan in wanted {
                 self.socket.add_port_vlan(link, vlan)?;
             }
+        }
+        if tap.managed {
+            self.socket.stop_learning(link)?;
+            self.socket.enter_address(link, mac)?;
         }
         Ok(())
     }

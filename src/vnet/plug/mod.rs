@@ -13,6 +13,7 @@
 //! | `function` | virtual functions, changed and put back |
 //! | `limits` | limits of ports |
 //! | `undo` | and made undone |
+//! | `refusal` | what cannot be had, and why |
 //! | `repair` | state and kernel made to agree |
 
 mod function;
@@ -20,10 +21,12 @@ pub(super) mod limits;
 mod look;
 mod make;
 mod place;
+mod refusal;
 mod repair;
 mod undo;
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
@@ -34,11 +37,12 @@ use crate::sys::netlink::link::Link;
 use crate::sys::netlink::macvtap::Mode;
 use crate::sys::sriov::Sysfs;
 use crate::vnet::model::{
-    Devices, Forward, MacvtapMode, Network, PortRequest, PortSettings, VirtualPortKind,
+    Devices, Forward, MacTable, MacvtapMode, Network, PortRequest, PortSettings, VirtualPortKind,
 };
 use crate::vnet::pool::{self, Choice, Device, Sharing, Skipped, Tried, Usage};
 use crate::vnet::ports::{
-    Connection, Hostdev, Macvtap, Owner, Port, PortId, Ports, Read, Reserved, Tap,
+    Connection, Holders, Hostdev, Index, Macvtap, Owner, Port, PortId, Ports, Read, Reservation,
+    Reserved, Tap,
 };
 
 pub use place::{Place, Placed};
@@ -122,6 +126,8 @@ pub struct Plugger<'a> {
     ports: Ports,
     reserved: Reserved,
     kernel: Kernel,
+    /// What the names of records say; `None` once they have changed.
+    index: Option<Rc<Index>>,
     repaired: Vec<Repaired>,
 }
 
@@ -136,6 +142,7 @@ impl<'a> Plugger<'a> {
             reserved: Reserved::beside(&ports),
             ports,
             kernel: Kernel::open()?,
+            index: None,
             repaired: Vec::new(),
         };
         plugger.undo_unfinished()?;
@@ -150,7 +157,7 @@ impl<'a> Plugger<'a> {
     /// Plugs a guest into a network. On failure nothing of it is left.
     pub fn plug(&mut self, network: &Network, request: &Request) -> Result<Plugged> {
         let settings = PortSettings::of(network, &request.port)?;
-        refuse(network, &settings)?;
+        refusal::refuse(network, &settings)?;
         if !(1..=MAX_QUEUES).contains(&request.queues) {
             let message = format!(
                 "a port has 1 to {MAX_QUEUES} queues, not {}",
@@ -183,7 +190,8 @@ impl<'a> Plugger<'a> {
     /// The next port's name. One that a device has already, of another state directory's say, is passed over.
     fn free_id(&mut self) -> Result<PortId> {
         loop {
-            let id = self.ports.next_id(self.lock)?;
+            let index = self.index()?;
+            let id = self.ports.next_id(self.lock, &index)?;
             let name = make::device_name(&id.to_string())?;
             if id == PortId(u32::MAX) || self.kernel.socket.link(&name)?.is_none() {
                 return Ok(id);
@@ -193,7 +201,8 @@ impl<'a> Plugger<'a> {
 
     /// Unplugs the port of that name.
     pub fn unplug(&mut self, id: PortId) -> Result<Port> {
-        let port = self.ports.find(id)?.ok_or_else(|| {
+        let index = self.index()?;
+        let port = self.ports.find(&index, id)?.ok_or_else(|| {
             Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
         })?;
         self.unplug_port(&port)?;
@@ -204,26 +213,38 @@ impl<'a> Plugger<'a> {
     pub fn unplug_all(&mut self, owner: &Owner) -> Result<(Vec<Port>, Vec<Error>)> {
         let mut done = Vec::new();
         let mut failed = Vec::new();
-        for read in self.ports.list()? {
-            if let Read::Port(port) = read
-                && port.owner == *owner
-            {
-                match self.unplug_port(&port) {
+        let index = self.index()?;
+        for read in self.ports.of(&index, owner) {
+            match read {
+                Read::Port(port) => match self.unplug_port(&port) {
                     Ok(()) => done.push(*port),
                     Err(error) => failed.push(error),
-                }
+                },
+                Read::Broken(_, error) => failed.push(error),
             }
         }
         Ok((done, failed))
     }
 
+    /// What the names of records say: nobody else changes them as long as the lock is held.
+    fn index(&mut self) -> Result<Rc<Index>> {
+        if let Some(index) = &self.index {
+            return Ok(Rc::clone(index));
+        }
+        let index = Rc::new(self.ports.index()?);
+        self.index = Some(Rc::clone(&index));
+        Ok(index)
+    }
+
     fn unplug_port(&mut self, port: &Port) -> Result<()> {
+        self.index = None;
         self.ports.withdraw(self.lock, port)?;
         self.undo(port)
     }
 
     /// Removes what there is of a port whose record says that it is being made or removed, and the record.
     fn undo(&mut self, port: &Port) -> Result<()> {
+        self.index = None;
         let unlimited = limits::take_away(self.state, self.lock, port);
         self.kernel.undo(port).and(unlimited)?;
         self.ports.forget(self.lock, port)
@@ -242,6 +263,7 @@ impl<'a> Plugger<'a> {
             bridge: bridge.clone(),
             isolated: making.settings.isolated,
             vlan: making.settings.vlan.clone(),
+            managed: making.network.mac_table == MacTable::Managed,
             queues: making.request.queues,
             mtu: link.mtu,
         }));
@@ -260,8 +282,8 @@ impl<'a> Plugger<'a> {
         let sharing = sharing(making.network, &making.settings);
         let devices = self.kernel.devices(&macvtap.devices, true)?;
         let mode = place::mode(macvtap.mode);
-        let usage = self.usage()?;
-        let choice = pool::choose(&devices, sharing, &usage, |device| {
+        let (usage, kept) = self.usage(making)?;
+        let choice = pool::choose(&devices, sharing, &usage, &kept, |device| {
             let Device::Link(lower) = device else {
                 return Ok(Tried::Unfit("it is no network device".to_owned()));
             };
@@ -292,7 +314,7 @@ impl<'a> Plugger<'a> {
                 Err(error) => Err(error),
             }
         })?;
-        finish(making, choice)
+        self.finish(making, choice)
     }
 
     fn plug_hostdev(
@@ -303,8 +325,8 @@ impl<'a> Plugger<'a> {
         devices: &Devices,
     ) -> Result<Plugged> {
         let devices = self.kernel.devices(devices, false)?;
-        let usage = self.usage()?;
-        let choice = pool::choose(&devices, Sharing::Exclusive, &usage, |device| {
+        let (usage, kept) = self.usage(making)?;
+        let choice = pool::choose(&devices, Sharing::Exclusive, &usage, &kept, |device| {
             let Device::Pci(address) = device else {
                 return Ok(Tried::Unfit("it is no PCI device".to_owned()));
             };
@@ -321,11 +343,12 @@ impl<'a> Plugger<'a> {
             }));
             self.make(port, making.request).map(Tried::Good)
         })?;
-        finish(making, choice)
+        self.finish(making, choice)
     }
 
     /// Notes the port, makes it real and says that it is. On failure nothing of it is left.
     fn make(&mut self, mut port: Port, request: &Request) -> Result<Port> {
+        self.index = None;
         self.ports.begin(self.lock, &port)?;
         let made = self
             .kernel
@@ -346,11 +369,32 @@ impl<'a> Plugger<'a> {
         }
     }
 
-    fn usage(&self) -> Result<Usage> {
+    /// What others use, and the devices that are kept for this guest in this network: it gets these first.
+    fn usage(&mut self, making: &Making<'_>) -> Result<(Usage, Vec<Device>)> {
+        let mut kept = self.reserved.of(&making.request.owner)?;
+        kept.retain(|reservation| reservation.network == making.network.name);
         let mut usage = Usage::default();
-        self.ports.count(&mut usage)?;
-        self.reserved.count(&mut usage)?;
-        Ok(usage)
+        self.index()?.count(&mut usage);
+        self.reserved.count(&mut usage, &kept)?;
+        let first = kept.iter().filter_map(Reservation::kept).collect();
+        Ok((usage, first))
+    }
+
+    fn finish(&self, making: &Making<'_>, choice: Choice<Port>) -> Result<Plugged> {
+        match choice.found {
+            Some(port) => Ok(Plugged {
+                port,
+                skipped: choice.skipped,
+            }),
+            None => Err(refusal::exhausted(
+                making.network,
+                &choice,
+                &Holders {
+                    ports: &self.ports,
+                    reserved: &self.reserved,
+                },
+            )),
+        }
     }
 }
 
@@ -407,69 +451,6 @@ impl Making<'_> {
             ))),
             None => Ok(()),
         }
-    }
-}
-
-/// Fails where the port is to have what ncf cannot give it.
-fn refuse(network: &Network, settings: &PortSettings) -> Result<()> {
-    let name = &network.name;
-    let kind = settings.virtual_port.as_ref().and_then(|port| port.kind);
-    if let Some(kind) = kind {
-        let kind = kind.as_str();
-        return Err(Error::failed(format!(
-            "cannot plug into {name}: it has a virtual port of type {kind}, which only a hypervisor can ask the switch for"
-        ))
-        .hint("'ncf net resolve' hands it on to libvirt"));
-    }
-    Ok(())
-}
-
-fn finish(making: &Making<'_>, choice: Choice<Port>) -> Result<Plugged> {
-    match choice.found {
-        Some(port) => Ok(Plugged {
-            port,
-            skipped: choice.skipped,
-        }),
-        None => Err(exhausted(making.network, choice.taken, &choice.skipped)),
-    }
-}
-
-/// How many devices an error names.
-const NAMED: usize = 5;
-
-/// The error for a pool that has nothing left.
-pub(super) fn exhausted(network: &Network, taken: usize, skipped: &[Skipped]) -> Error {
-    let mut reasons: Vec<_> = skipped
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect();
-    if skipped.len() > NAMED {
-        reasons.push(format!("and {} more", skipped.len() - NAMED));
-    }
-    if taken > 0 {
-        let uses = if taken == 1 {
-            "port or reservation"
-        } else {
-            "ports or reservations"
-        };
-        reasons.push(format!("{taken} in use by other {uses}"));
-    }
-    if reasons.is_empty() {
-        reasons.push("it has none".to_owned());
-    }
-    let error = format!(
-        "no device of the network {} is free: {}",
-        network.name,
-        reasons.join("; ")
-    );
-    let error = Error::state(error);
-    if taken > 0 {
-        error
-            .hint("'ncf net ports' says who has them")
-            .hint("'ncf net repair' forgets ports whose device is gone")
-    } else {
-        error
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a guest would be, for those who connect it themselves: libvirt, once it has this host's devices.
 
-use super::{Kernel, exhausted, sharing};
+use super::refusal::exhausted;
+use super::{Kernel, sharing};
 use crate::error::{Error, Result};
 use crate::sys::name::InterfaceName;
 use crate::sys::netlink::link::Link;
@@ -8,6 +9,7 @@ use crate::sys::netlink::macvtap::Mode;
 use crate::sys::pci::PciAddress;
 use crate::vnet::model::{Forward, HostdevDriver, MacvtapMode, Network, PortSettings};
 use crate::vnet::pool::{self, Device, Sharing, Skipped, Tried, Usage};
+use crate::vnet::ports::Holders;
 
 /// What a network is for one guest on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl Kernel {
         settings: &PortSettings,
         usage: &Usage,
         kept: Option<&Device>,
+        holders: &Holders<'_>,
     ) -> Result<Placed> {
         let sharing = sharing(network, settings);
         let choice = match &network.forward {
@@ -89,7 +92,7 @@ impl Kernel {
                 {
                     return Ok(place(lower).alone());
                 }
-                pool::choose(&devices, sharing, usage, |device| match device {
+                pool::choose(&devices, sharing, usage, &[], |device| match device {
                     Device::Link(lower) => Ok(match self.look_at_link(lower, sharing, usage)? {
                         Tried::Good(_) => Tried::Good(place(lower)),
                         Tried::Unfit(why) => Tried::Unfit(why),
@@ -113,7 +116,7 @@ impl Kernel {
                 {
                     return Ok(place(*address).alone());
                 }
-                pool::choose(&devices, sharing, usage, |device| match device {
+                pool::choose(&devices, sharing, usage, &[], |device| match device {
                     Device::Pci(address) => {
                         Ok(match self.look_at_function(*address, *managed, usage)? {
                             Tried::Good(_) => Tried::Good(place(*address)),
@@ -125,11 +128,11 @@ impl Kernel {
             }
         };
         match choice.found {
-            Some(place) => Ok(Placed {
-                place,
+            Some(ref place) => Ok(Placed {
+                place: place.clone(),
                 skipped: choice.skipped,
             }),
-            None => Err(exhausted(network, choice.taken, &choice.skipped)),
+            None => Err(exhausted(network, &choice, holders)),
         }
     }
 

@@ -28,7 +28,11 @@ impl Plugger<'_> {
     /// Undoes what a killed process left. One that cannot be undone does not keep the others from it: it is noted, and
     /// its device stays taken.
     pub(super) fn undo_unfinished(&mut self) -> Result<()> {
-        for read in self.ports.unfinished()? {
+        let index = self.index()?;
+        if !index.has_unfinished() {
+            return Ok(());
+        }
+        for read in self.ports.unfinished(&index) {
             let repaired = match read {
                 Read::Port(port) => {
                     let undone = self.undo(&port);
@@ -134,7 +138,7 @@ impl Kernel {
         };
         let bridge = self.existing(&tap.bridge)?;
         match self.device_of(port, "tun")? {
-            Some(link) => self.join(&link, &bridge, tap),
+            Some(link) => self.join(&link, &bridge, tap, port.mac),
             None => Ok(()),
         }
     }

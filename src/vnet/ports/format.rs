@@ -158,6 +158,7 @@ mod tests {
             bridge: "br0".parse().unwrap(),
             isolated: false,
             vlan: None,
+            managed: false,
             queues,
             mtu,
         }))

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::qos::Bandwidth;
 use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::netlink::function::Function;
 use crate::sys::netlink::macvtap::Mode;
-use crate::sys::netlink::vf::Function;
 use crate::sys::pci::PciAddress;
 use crate::vnet::model::Vlan;
 use crate::vnet::name::NetworkName;
@@ -81,6 +82,17 @@ impl Owner {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Eight hexadecimal digits that stand for it in the names of records, so that one guest's are found without
+    /// reading all. Two guests may have the same.
+    pub(super) fn mark(&self) -> String {
+        use std::fmt::Write as _;
+        let digest = Sha256::digest(self.0.as_bytes());
+        digest.iter().take(4).fold(String::new(), |mut mark, byte| {
+            let _ = write!(mark, "{byte:02x}");
+            mark
+        })
     }
 }
 
@@ -169,6 +181,9 @@ pub struct Tap {
     /// The VLANs that the guest's frames are in, on a bridge that filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<Vlan>,
+    /// Whether the bridge does not learn behind it, and has its address entered.
+    #[serde(default)]
+    pub managed: bool,
     /// The maximum transmission unit of the bridge when it was plugged, in bytes.
     pub mtu: u32,
     /// How many queues the guest may have, 1 to 256.

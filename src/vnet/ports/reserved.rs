@@ -35,8 +35,12 @@ impl Reserved {
     ///
     /// Fails where one cannot be read, for a device that somebody has must not be given to another.
     pub fn list(&self) -> Result<Vec<Reservation>> {
+        self.read(|_| true)
+    }
+
+    fn read(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Reservation>> {
         let mut found = Vec::new();
-        for name in self.names()? {
+        for name in self.names()?.into_iter().filter(|name| wanted(name)) {
             let path = self.dir.join(&name);
             let failed = || format!("cannot read the reservation {}", path.display());
             let content = match read_limited(&path, MAX_RECORD) {
@@ -55,11 +59,12 @@ impl Reserved {
         Ok(found)
     }
 
-    /// Adds what is reserved.
-    pub fn count(&self, usage: &mut Usage) -> Result<()> {
+    /// Adds what is reserved, but for what is in `without`.
+    pub fn count(&self, usage: &mut Usage, without: &[Reservation]) -> Result<()> {
+        let without: Vec<_> = without.iter().filter_map(file_name).collect();
         for name in self.names()? {
-            if let Some((_, device, sharing)) = parts(&name) {
-                usage.add(device, sharing);
+            if let Some(parts) = parts(&name).filter(|_| !without.contains(&name)) {
+                usage.add(parts.device, parts.sharing);
             }
         }
         Ok(())
@@ -108,9 +113,15 @@ impl Reserved {
 
     /// Those of a guest, by its name.
     pub fn of(&self, owner: &Owner) -> Result<Vec<Reservation>> {
-        let mut found = self.list()?;
+        let mark = owner.mark();
+        let mut found = self.read(|name| parts(name).is_none_or(|it| it.mark == mark))?;
         found.retain(|reservation| reservation.owner == *owner);
         Ok(found)
+    }
+
+    /// Those of a device.
+    pub fn on(&self, device: &Device) -> Result<Vec<Reservation>> {
+        self.read(|name| parts(name).is_none_or(|it| it.device == *device))
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -136,8 +147,7 @@ impl Reserved {
 impl Reservation {
     /// The device that it keeps; `None` where the record is not right.
     pub fn kept(&self) -> Option<Device> {
-        let pci = self.device.parse().map(Device::Pci);
-        pci.or_else(|_| self.device.parse().map(Device::Link)).ok()
+        Device::parse(&self.device)
     }
 }
 
@@ -148,7 +158,8 @@ fn file_name(reservation: &Reservation) -> Option<String> {
     } else {
         Sharing::Shared
     };
-    Some(named(&id, &reservation.kept()?, sharing))
+    let mark = reservation.owner.mark();
+    Some(named(&id, &mark, &reservation.kept()?, sharing))
 }
 
 /// The content of a regular file of at most `most` bytes; a link is not followed, a FIFO does not block.

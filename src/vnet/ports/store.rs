@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::record::{Port, PortId};
+use super::record::{Owner, Port, PortId};
 use crate::error::{Context, Error, Result};
 use crate::state::{Lock, StateDir};
 use crate::vnet::pool::{Device, Sharing, Usage};
@@ -45,7 +45,32 @@ enum Stage {
 }
 
 /// What a record's name says.
-type Named = (Stage, PortId, (Device, Sharing));
+#[derive(Debug, Clone)]
+struct Named {
+    stage: Stage,
+    id: PortId,
+    mark: String,
+    device: Device,
+    sharing: Sharing,
+}
+
+/// What the names of all records say: enough to give devices away, without reading one.
+#[derive(Debug, Clone)]
+pub struct Index(Vec<Named>);
+
+impl Index {
+    /// Adds what the ports use.
+    pub fn count(&self, usage: &mut Usage) {
+        for named in &self.0 {
+            usage.add(named.device.clone(), named.sharing);
+        }
+    }
+
+    /// Whether any port is half-made or half-removed.
+    pub fn has_unfinished(&self) -> bool {
+        self.0.iter().any(|it| it.stage == Stage::Unfinished)
+    }
+}
 
 impl Ports {
     /// Those in `state` of the boot `boot`, as [`crate::sys`] has its name. Nothing is made yet.
@@ -90,8 +115,8 @@ impl Ports {
         Ok(())
     }
 
-    /// The number of the next port. Each is given once.
-    pub fn next_id(&self, _lock: &Lock) -> Result<PortId> {
+    /// The number of the next port. Each is given once. `index` is that of now.
+    pub fn next_id(&self, _lock: &Lock, index: &Index) -> Result<PortId> {
         let path = self.dir.join(NEXT);
         let failed = || format!("cannot count ports in {}", path.display());
         let next = match fs::read_to_string(&path) {
@@ -100,7 +125,7 @@ impl Ports {
             Err(error) => return Err(error).context(failed),
         };
         // Whatever the file says, a number that a record has is not given.
-        let used = self.names()?.into_iter().map(|(_, id, _)| id.0).max();
+        let used = index.0.iter().map(|named| named.id.0).max();
         let next = used.map_or(next, |used: u32| next.max(used.saturating_add(1)));
         self.put(NEXT, next.saturating_add(1).to_string().as_bytes())
             .context(failed)?;
@@ -145,27 +170,32 @@ impl Ports {
         }
     }
 
-    /// Adds what the ports use.
-    pub fn count(&self, usage: &mut Usage) -> Result<()> {
-        for (_, _, (device, sharing)) in self.names()? {
-            usage.add(device, sharing);
-        }
-        Ok(())
-    }
-
     /// The plugged ports, by number.
     pub fn list(&self) -> Result<Vec<Read>> {
-        self.read(|stage, _| stage == Stage::Plugged)
+        Ok(self.read(&self.index()?, |it| it.stage == Stage::Plugged))
+    }
+
+    /// The plugged ports of a guest, by number.
+    pub fn of(&self, index: &Index, owner: &Owner) -> Vec<Read> {
+        let mark = owner.mark();
+        let mut found = self.read(index, |it| it.stage == Stage::Plugged && it.mark == mark);
+        found.retain(|read| !matches!(read, Read::Port(port) if port.owner != *owner));
+        found
+    }
+
+    /// The ports that use a device, half-made ones too.
+    pub fn on(&self, index: &Index, device: &Device) -> Vec<Read> {
+        self.read(index, |it| it.device == *device)
     }
 
     /// The ports that a killed process left half-made or half-removed.
-    pub fn unfinished(&self) -> Result<Vec<Read>> {
-        self.read(|stage, _| stage == Stage::Unfinished)
+    pub fn unfinished(&self, index: &Index) -> Vec<Read> {
+        self.read(index, |it| it.stage == Stage::Unfinished)
     }
 
     /// The plugged port of that name; `None` where there is none.
-    pub fn find(&self, id: PortId) -> Result<Option<Port>> {
-        let found = self.read(|stage, name| stage == Stage::Plugged && name == id)?;
+    pub fn find(&self, index: &Index, id: PortId) -> Result<Option<Port>> {
+        let found = self.read(index, |it| it.stage == Stage::Plugged && it.id == id);
         match found.into_iter().next() {
             Some(Read::Port(port)) => Ok(Some(*port)),
             Some(Read::Broken(_, error)) => Err(error),
@@ -173,35 +203,30 @@ impl Ports {
         }
     }
 
-    /// Every record's stage, port and device, as the names say.
-    fn names(&self) -> Result<Vec<Named>> {
+    /// What the names of all records say now.
+    pub fn index(&self) -> Result<Index> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index(Vec::new())),
             Err(error) => return Err(error).context(|| self.failed_to_read()),
         };
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.context(|| self.failed_to_read())?;
-            names.extend(entry.file_name().to_str().and_then(parse));
+            names.extend(entry.file_name().to_str().and_then(Named::parse));
         }
-        names.sort_unstable_by_key(|(_, id, _)| *id);
-        Ok(names)
+        names.sort_unstable_by_key(|named| named.id);
+        Ok(Index(names))
     }
 
     fn failed_to_read(&self) -> String {
         format!("cannot read {}", self.dir.display())
     }
 
-    fn read(&self, wanted: impl Fn(Stage, PortId) -> bool) -> Result<Vec<Read>> {
+    fn read(&self, index: &Index, wanted: impl Fn(&Named) -> bool) -> Vec<Read> {
         let mut found = Vec::new();
-        for (stage, id, (device, sharing)) in self.names()? {
-            if !wanted(stage, id) {
-                continue;
-            }
-            let path = self
-                .dir
-                .join(file_name(stage, &id.to_string(), &device, sharing));
+        for named in index.0.iter().filter(|named| wanted(named)) {
+            let path = self.dir.join(named.file_name());
             match read_record(&path) {
                 // It went between the look at the directory and the look at the file.
                 Ok(None) => {}
@@ -209,7 +234,7 @@ impl Ports {
                 Err(error) => found.push(Read::Broken(path, error)),
             }
         }
-        Ok(found)
+        found
     }
 
     fn rename(&self, port: &Port, from: Stage, to: Stage) -> Result<()> {
@@ -240,58 +265,91 @@ fn read_record(path: &Path) -> Result<Option<Port>> {
     let named = path
         .file_name()
         .and_then(|name| name.to_str())
-        .and_then(parse);
-    let device = port.device();
+        .and_then(Named::parse);
     match named {
-        Some((_, id, named)) if id == port.id && named == device => Ok(Some(port)),
+        Some(it) if it.is_of(&port) => Ok(Some(port)),
         _ => Err(Error::failed(failed()).because("its content is not what its name says")),
     }
 }
 
 fn name(port: &Port, stage: Stage) -> String {
     let (device, sharing) = port.device();
-    file_name(stage, &port.id.to_string(), &device, sharing)
-}
-
-fn file_name(stage: Stage, id: &str, device: &Device, sharing: Sharing) -> String {
-    let hidden = match stage {
-        Stage::Unfinished => ".",
-        Stage::Plugged => "",
+    let named = Named {
+        stage,
+        id: port.id,
+        mark: port.owner.mark(),
+        device,
+        sharing,
     };
-    format!("{hidden}{}", named(id, device, sharing))
+    named.file_name()
 }
 
-/// `ID@DEVICE`, or `ID=DEVICE` for one that has the device to itself.
-pub(super) fn named(id: &str, device: &Device, sharing: Sharing) -> String {
-    let mark = match sharing {
+impl Named {
+    fn file_name(&self) -> String {
+        let hidden = match self.stage {
+            Stage::Unfinished => ".",
+            Stage::Plugged => "",
+        };
+        let name = named(&self.id.to_string(), &self.mark, &self.device, self.sharing);
+        format!("{hidden}{name}")
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let (stage, name) = match name.strip_prefix('.') {
+            Some(name) => (Stage::Unfinished, name),
+            None => (Stage::Plugged, name),
+        };
+        let parts = parts(name)?;
+        Some(Self {
+            stage,
+            id: parts.id.parse().ok()?,
+            mark: parts.mark.to_owned(),
+            device: parts.device,
+            sharing: parts.sharing,
+        })
+    }
+
+    fn is_of(&self, port: &Port) -> bool {
+        let (device, sharing) = port.device();
+        self.id == port.id
+            && self.mark == port.owner.mark()
+            && self.device == device
+            && self.sharing == sharing
+    }
+}
+
+/// `ID+GUEST@DEVICE`, or `ID+GUEST=DEVICE` for one that has the device to itself; `GUEST` is [`Owner::mark`].
+pub(super) fn named(id: &str, mark: &str, device: &Device, sharing: Sharing) -> String {
+    let sign = match sharing {
         Sharing::Shared => '@',
         Sharing::Exclusive => '=',
     };
-    format!("{id}{mark}{device}")
+    format!("{id}+{mark}{sign}{device}")
 }
 
 /// What [`named`] put together.
-pub(super) fn parts(name: &str) -> Option<(&str, Device, Sharing)> {
-    let at = name.find(['@', '='])?;
-    let (id, rest) = name.split_at(at);
-    let sharing = if rest.starts_with('@') {
+pub(super) struct Parts<'a> {
+    pub(super) id: &'a str,
+    pub(super) mark: &'a str,
+    pub(super) device: Device,
+    pub(super) sharing: Sharing,
+}
+
+/// The parts of a record's name; `None` where it is none.
+pub(super) fn parts(name: &str) -> Option<Parts<'_>> {
+    let (before, device) = name.split_at(name.find(['@', '='])?);
+    let sharing = if device.starts_with('@') {
         Sharing::Shared
     } else {
         Sharing::Exclusive
     };
-    let device = rest.get(1..)?;
-    let pci = device.parse().map(Device::Pci);
-    let device = pci.or_else(|_| device.parse().map(Device::Link)).ok()?;
-    Some((id, device, sharing))
-}
-
-fn parse(name: &str) -> Option<Named> {
-    let (stage, name) = match name.strip_prefix('.') {
-        Some(name) => (Stage::Unfinished, name),
-        None => (Stage::Plugged, name),
-    };
-    let (id, device, sharing) = parts(name)?;
-    Some((stage, id.parse().ok()?, (device, sharing)))
+    let (id, mark) = before.split_once('+')?;
+    Some(Parts {
+        id,
+        mark,
+        device: Device::parse(device.get(1..)?)?,
+        sharing,
+    })
 }
 
 #[cfg(test)]
@@ -344,26 +402,55 @@ mod tests {
         let (_dir, lock, ports) = setup();
         let port = port(3, "eth1");
         ports.begin(&lock, &port).unwrap();
-        assert_eq!(ids(&ports.unfinished().unwrap()), [3]);
+        assert_eq!(ids(&ports.unfinished(&ports.index().unwrap())), [3]);
         let mut usage = Usage::default();
-        ports.count(&mut usage).unwrap();
+        ports.index().unwrap().count(&mut usage);
         assert_eq!(usage.ports(&port.device().0), 1);
         ports.complete(&lock, &port).unwrap();
-        assert_eq!(ports.find(PortId(3)).unwrap(), Some(port.clone()));
+        assert_eq!(
+            ports.find(&ports.index().unwrap(), PortId(3)).unwrap(),
+            Some(port.clone())
+        );
         ports.withdraw(&lock, &port).unwrap();
-        assert_eq!(ports.find(PortId(3)).unwrap(), None);
+        assert_eq!(
+            ports.find(&ports.index().unwrap(), PortId(3)).unwrap(),
+            None
+        );
         ports.forget(&lock, &port).unwrap();
-        assert!(ports.unfinished().unwrap().is_empty());
+        assert!(!ports.index().unwrap().has_unfinished());
+    }
+
+    fn next_id(ports: &Ports, lock: &Lock) -> PortId {
+        ports.next_id(lock, &ports.index().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_guests_ports_are_found_by_their_names() {
+        let (_dir, lock, ports) = setup();
+        for id in 0..3 {
+            let mut port = port(id, &format!("eth{id}"));
+            if id == 1 {
+                port.owner = "other".parse().unwrap();
+            }
+            ports.begin(&lock, &port).unwrap();
+            ports.complete(&lock, &port).unwrap();
+        }
+        // One that cannot be read, of somebody else: it is not looked at.
+        fs::write(ports.dir.join("ncf7+00000000=eth7"), "").unwrap();
+        let index = ports.index().unwrap();
+        assert_eq!(ids(&ports.of(&index, &"guest".parse().unwrap())), [0, 2]);
+        assert_eq!(ids(&ports.of(&index, &"other".parse().unwrap())), [1]);
+        assert!(ports.of(&index, &"nobody".parse().unwrap()).is_empty());
     }
 
     #[test]
     fn numbers_are_given_once() {
         let (_dir, lock, ports) = setup();
-        assert_eq!(ports.next_id(&lock).unwrap(), PortId(0));
-        assert_eq!(ports.next_id(&lock).unwrap(), PortId(1));
+        assert_eq!(next_id(&ports, &lock), PortId(0));
+        assert_eq!(next_id(&ports, &lock), PortId(1));
         ports.begin(&lock, &port(9, "eth1")).unwrap();
         fs::write(ports.dir.join(NEXT), "nonsense").unwrap();
-        assert_eq!(ports.next_id(&lock).unwrap(), PortId(10));
+        assert_eq!(next_id(&ports, &lock), PortId(10));
     }
 
     #[test]
@@ -374,7 +461,7 @@ mod tests {
         let state = StateDir::new(dir.path().join("ncf"));
         let later = Ports::new(&state, &BOOT.replace('1', "2"));
         later.prepare(&lock).unwrap();
-        assert!(later.unfinished().unwrap().is_empty());
+        assert!(!later.index().unwrap().has_unfinished());
         assert!(!ports.dir.exists());
         assert!(ports.above.join("reserved").exists());
     }
@@ -383,9 +470,9 @@ mod tests {
     fn a_record_that_is_none_is_reported_and_still_counts() {
         let (_dir, _lock, ports) = setup();
         for (name, content) in [
-            ("ncf1=eth1", ""),
-            ("ncf2=eth2", "{\"id\": \"ncf2\"}"),
-            ("ncf3=eth3", "[[[["),
+            ("ncf1+00000001=eth1", ""),
+            ("ncf2+00000001=eth2", "{\"id\": \"ncf2\"}"),
+            ("ncf3+00000001=eth3", "[[[["),
         ] {
             fs::write(ports.dir.join(name), content).unwrap();
         }
@@ -393,11 +480,11 @@ mod tests {
         assert!(read.iter().all(|read| matches!(read, Read::Broken(..))));
         assert_eq!(read.len(), 3);
         let mut usage = Usage::default();
-        ports.count(&mut usage).unwrap();
+        ports.index().unwrap().count(&mut usage);
         assert_eq!(usage.ports(&Device::Link("eth2".parse().unwrap())), 1);
         // One under another's name.
         let json = serde_json::to_vec(&port(5, "eth5")).unwrap();
-        fs::write(ports.dir.join("ncf4=eth5"), json).unwrap();
-        assert!(ports.find(PortId(4)).is_err());
+        fs::write(ports.dir.join("ncf4+84983c60=eth5"), json).unwrap();
+        assert!(ports.find(&ports.index().unwrap(), PortId(4)).is_err());
     }
 }

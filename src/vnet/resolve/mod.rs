@@ -13,7 +13,7 @@
 //! | `render` | an interface rewritten |
 
 mod domain;
-mod render;
+pub mod render;
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ use crate::state::{Lock, StateDir};
 use crate::sys::boot;
 use crate::sys::name::InterfaceName;
 use crate::vnet::active::Running;
-use crate::vnet::model::{Network, PortSettings};
+use crate::vnet::model::{Forward, MacvtapMode, Network, PortSettings};
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Kernel, Place, Placed};
 use crate::vnet::pool::{Device, Sharing, Skipped, Usage};
-use crate::vnet::ports::{Owner, Ports, Reservation, Reserved};
+use crate::vnet::ports::{Holders, Owner, Ports, Reservation, Reserved};
 use crate::vnet::store::Store;
 use crate::xml::{Edit, Source};
 
@@ -92,6 +92,8 @@ struct Finder<'a> {
     lock: &'a Lock,
     kernel: Kernel,
     usage: Usage,
+    ports: Ports,
+    all_reserved: Reserved,
     reserved: Vec<Reservation>,
     /// What this guest's earlier interfaces would be promised, in bytes a second.
     promised: BTreeMap<InterfaceName, u64>,
@@ -100,16 +102,18 @@ struct Finder<'a> {
 impl<'a> Finder<'a> {
     fn new(state: &'a StateDir, lock: &'a Lock, owner: &Owner) -> Result<Self> {
         let ports = Ports::new(state, &boot::id()?);
-        let reserved = Reserved::beside(&ports);
+        let all_reserved = Reserved::beside(&ports);
         let mut usage = Usage::default();
-        ports.count(&mut usage)?;
-        reserved.count(&mut usage)?;
+        ports.index()?.count(&mut usage);
+        all_reserved.count(&mut usage, &[])?;
         Ok(Self {
             state,
             lock,
             kernel: Kernel::open()?,
             usage,
-            reserved: reserved.of(owner)?,
+            reserved: all_reserved.of(owner)?,
+            ports,
+            all_reserved,
             promised: BTreeMap::new(),
         })
     }
@@ -129,10 +133,15 @@ impl<'a> Finder<'a> {
     fn place(&mut self, interface: &Interface<'_>) -> Result<(Placed, PortSettings)> {
         let network = self.network(&interface.network)?;
         let settings = PortSettings::of(&network, &interface.request)?;
+        vlan_fits(&network, &settings)?;
         let kept = self.kept(interface).and_then(Reservation::kept);
-        let placed = self
-            .kernel
-            .place(&network, &settings, &self.usage, kept.as_ref())?;
+        let holders = Holders {
+            ports: &self.ports,
+            reserved: &self.all_reserved,
+        };
+        let placed =
+            self.kernel
+                .place(&network, &settings, &self.usage, kept.as_ref(), &holders)?;
         self.limits_fit(&network, &settings, &placed.place)?;
         let (device, sharing) = placed.place.device();
         if kept.as_ref() != Some(&device) {
@@ -183,9 +192,27 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// Fails where the interface is to be in a VLAN that nobody could put it into: see [`Network`]'s own check.
+fn vlan_fits(network: &Network, settings: &PortSettings) -> Result<()> {
+    match &network.forward {
+        Forward::Macvtap(macvtap)
+            if macvtap.mode != MacvtapMode::Passthrough
+                && settings.vlan.is_some()
+                && settings.virtual_port.is_none() =>
+        {
+            Err(Error::failed(format!(
+                "it is to be in a VLAN, and a port of the network {} cannot be: it is a macvtap network of mode {}",
+                network.name,
+                macvtap.mode.as_str()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a guest's definition this host's.
 ///
-/// Fails, with nothing reserved that was not before, at the first interface that has no place here; the error says where
+/// Fails, with reserved what was before, at the first interface that has no place here; the error says where
 /// in the document.
 pub fn resolve(
     state: &StateDir,
@@ -199,7 +226,7 @@ pub fn resolve(
     let ports = Ports::new(state, &boot::id()?);
     resolved.map_err(|error| {
         let reserved = Reserved::beside(&ports);
-        let undone = made.iter().map(|it| reserved.remove(lock, it));
+        let undone = made.iter().map(|made| made.undo(&reserved, lock));
         match undone.collect::<Vec<_>>().into_iter().find_map(Result::err) {
             None => error,
             Some(left) => error.hint(format!("a device stays reserved: {}", left.one_line())),
@@ -213,7 +240,7 @@ fn resolve_noting(
     source: &Source,
     reserve: Reserve,
     unknown: Unknown,
-    made: &mut Vec<Reservation>,
+    made: &mut Vec<Made>,
 ) -> Result<Resolved> {
     let document = source.parse()?;
     let domain = Domain::from_document(&document)?;
@@ -262,19 +289,38 @@ fn resolve_noting(
     })
 }
 
+/// A reservation that was made, and the one that it took the place of.
+struct Made {
+    new: Reservation,
+    before: Option<Reservation>,
+}
+
+impl Made {
+    /// The earlier one first: for a moment the guest has both, and never none.
+    fn undo(&self, reserved: &Reserved, lock: &Lock) -> Result<()> {
+        if let Some(before) = &self.before {
+            reserved.add(lock, before)?;
+        }
+        reserved.remove(lock, &self.new)
+    }
+}
+
 /// Reserves a device, in the place of one that the guest had and can no longer use.
 fn renew(
     reserved: &Reserved,
     lock: &Lock,
     kept: Option<&Reservation>,
     new: Reservation,
-    made: &mut Vec<Reservation>,
+    made: &mut Vec<Made>,
 ) -> Result<()> {
     if kept.is_some_and(|kept| kept.device == new.device && kept.exclusive == new.exclusive) {
         return Ok(());
     }
     reserved.add(lock, &new)?;
-    made.push(new);
+    made.push(Made {
+        new,
+        before: kept.cloned(),
+    });
     match kept {
         Some(kept) => reserved.remove(lock, kept),
         None => Ok(()),

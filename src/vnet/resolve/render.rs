@@ -10,8 +10,8 @@ use crate::xml::{Edit, Element, Tree};
 /// What libvirt takes of a virtio interface and not of a PCI device.
 const NOT_FOR_HOSTDEV: [&str; 4] = ["driver", "target", "bandwidth", "port"];
 
-/// Rewrites one interface.
-pub(super) fn interface(
+/// Rewrites one interface for its place here. Fails where the document contradicts itself, such as by two <virtualport>.
+pub fn interface(
     edit: &mut Edit<'_>,
     interface: &Interface<'_>,
     place: &Place,

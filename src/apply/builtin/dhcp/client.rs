@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use super::Family;
 use crate::apply::desired::Dhcp;
 use crate::error::{Context, Error, Result};
+use crate::sys::conf::DhcpClient;
 use crate::sys::daemon::Daemon;
 use crate::sys::name::InterfaceName;
 use crate::sys::process::{self, Invocation, SEARCH_PATH};
@@ -63,15 +64,26 @@ impl Client {
         }
     }
 
-    /// The names of those for a family.
-    pub(super) fn known(family: Family) -> String {
-        Self::all(family).map(Self::program).join(", ")
+    /// Those of them that may be used.
+    fn allowed(family: Family, choice: DhcpClient) -> impl Iterator<Item = Self> {
+        let is_allowed = move |client: &Self| match choice {
+            DhcpClient::Auto => true,
+            DhcpClient::Dhclient => *client == Self::Dhclient,
+            DhcpClient::Dhcpcd => *client == Self::Dhcpcd,
+            DhcpClient::Udhcpc => matches!(client, Self::Udhcpc | Self::Udhcpc6),
+        };
+        Self::all(family).into_iter().filter(is_allowed)
+    }
+
+    /// The names of those for a family that may be used.
+    pub(super) fn known(family: Family, choice: DhcpClient) -> String {
+        let programs: Vec<_> = Self::allowed(family, choice).map(Self::program).collect();
+        programs.join(", ")
     }
 
     /// The first of them that is there.
-    pub(super) fn find(family: Family) -> Option<Self> {
-        Self::all(family)
-            .into_iter()
+    pub(super) fn find(family: Family, choice: DhcpClient) -> Option<Self> {
+        Self::allowed(family, choice)
             .find(|client| process::find(Path::new(client.program()), SEARCH_PATH).is_some())
     }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::addresses::is_essential;
 use super::run::Run;
 use crate::apply::desired::{Desired, Dhcp};
+use crate::sys::conf::DhcpClient;
 use crate::sys::name::InterfaceName;
 use crate::sys::netlink::address::LinkAddress;
 use crate::sys::netlink::link::Link;
@@ -97,7 +98,7 @@ pub(super) fn is_lease(it: &LinkAddress) -> bool {
 }
 
 /// Refuses what no client of this host can do.
-pub(super) fn check(desired: &Desired) -> Result<()> {
+pub(super) fn check(desired: &Desired, choice: DhcpClient) -> Result<()> {
     let name = &desired.name;
     for family in Family::BOTH {
         if family.wanted(desired).is_none() {
@@ -110,13 +111,16 @@ pub(super) fn check(desired: &Desired) -> Result<()> {
                 "{name}: a DHCP client takes only names of letters, digits, '.', '-', '_' and '@'"
             )));
         }
-        if Client::find(family).is_none() {
-            let known = Client::known(family);
+        if Client::find(family, choice).is_none() {
+            let known = Client::known(family, choice);
             return Err(Error::failed(format!(
                 "{name} is to get {} addresses by DHCP, but this host has no client for it",
                 family.name()
             ))
-            .hint(format!("install one of {known}")));
+            .hint(match choice {
+                DhcpClient::Auto => format!("install one of {known}"),
+                _ => format!("install {known}, which dhcp-client in ncf.conf asks for"),
+            }));
         }
     }
     Ok(())
@@ -159,8 +163,8 @@ impl Run {
     }
 
     fn lease(&mut self, link: &Link, family: Family, dhcp: &Dhcp, desired: &Desired) -> Result<()> {
-        let Some(client) = Client::find(family) else {
-            return check(desired);
+        let Some(client) = Client::find(family, self.dhcp_client) else {
+            return check(desired, self.dhcp_client);
         };
         if family == Family::V6 {
             // A client asks from the link-local address.

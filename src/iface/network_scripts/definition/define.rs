@@ -8,8 +8,9 @@ use std::ffi::OsStr;
 
 use super::super::naming::file_name;
 use super::draft::Draft;
+use super::entry::Entry;
 use super::fill::{self, Before, fill};
-use super::inventory::{Entry, Inventory};
+use super::inventory::Inventory;
 use super::present::{Type, describe, type_of};
 use super::sheet::{Sheet, SheetKind, sheets};
 use crate::error::Context;
@@ -26,7 +27,7 @@ pub(in crate::iface::network_scripts) fn define(
 ) -> Result<Edits> {
     let inventory = Inventory::read(files, cards)?;
     if let Some(entry) = inventory.find(&wanted.name)
-        && entry.upper.is_some()
+        && entry.upper().is_some()
     {
         inventory.must_find(&wanted.name)?;
     }
@@ -74,12 +75,12 @@ impl Plan<'_> {
             return Ok(());
         };
         let before = self.before(sheet, entry);
-        let mut draft = Draft::of(entry.file_name(), &entry.config);
+        let mut draft = Draft::of(entry.file_name().clone(), entry.config());
         fill(&mut draft, sheet, Some(before), self.dhcpv6c)?;
         if let Some((key, upper)) = sheet.upper
             && !entry.is_port_of(key, upper)
         {
-            let was = entry.upper.as_ref().and_then(|was| was.name.as_ref());
+            let was = entry.upper().and_then(|was| was.name.as_ref());
             self.edits.notes.push(match was {
                 Some(was) => format!("{} moves from {was} to {upper}", sheet.name),
                 None => format!("{} becomes part of {upper}", sheet.name),
@@ -120,16 +121,10 @@ impl Plan<'_> {
     /// A file for an interface that has none.
     fn new_file(&self, name: &InterfaceName) -> Result<Draft> {
         let file = file_name("ifcfg-", name.as_str());
-        let taken = self
-            .inventory
-            .entries()
-            .find(|entry| entry.file_name() == file);
+        let taken = self.inventory.file(&file);
         if let Some(entry) = taken {
-            let path = &entry.config.path;
-            let other = entry
-                .interface
-                .as_ref()
-                .map_or("something else", |it| it.as_str());
+            let path = &entry.config().path;
+            let other = entry.interface().map_or("something else", |it| it.as_str());
             let message = format!("{path} would be the file of {name}, but is for {other}");
             return Err(Error::failed(message).hint("give that file another name first"));
         }
@@ -146,12 +141,12 @@ impl Plan<'_> {
             let mut ports = sheets
                 .iter()
                 .filter_map(|sheet| Some((sheet.name, sheet.upper?)));
-            ports.any(|(name, _)| entry.interface.as_ref() == Some(name))
+            ports.any(|(name, _)| entry.interface() == Some(name))
         };
         for sheet in sheets {
             for (name, entry) in self.inventory.ports(sheet.name) {
                 if !stays(entry) && self.was_shown(&name, entry, sheet) {
-                    let mut draft = Draft::of(entry.file_name(), &entry.config);
+                    let mut draft = Draft::of(entry.file_name().clone(), entry.config());
                     fill::leave_upper(&mut draft)?;
                     self.drafts.push(draft);
                     self.edits

@@ -1,51 +1,31 @@
 //! All `ifcfg` files at once: whose each is, and what is in what.
 //!
 //! netcf asks augeas anew for each question, which for a thousand interfaces takes the better part of a second. Here
-//! every file is read and parsed once, and two maps answer the rest.
+//! every file is read once, a few values of each tell whose it is, and two sorted lists answer the rest. A file is
+//! parsed where more of it is asked for.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use super::super::config::{self, Config};
-use super::reading::Reading;
+use super::super::config;
+use super::entry::{Cards, Entry};
 use crate::error::Context;
 use crate::iface::backend::{Card, Files};
 use crate::iface::model::interface_name;
-use crate::sys::name::{InterfaceName, MacAddress};
+use crate::sys::name::InterfaceName;
 use crate::sys::parallel;
 use crate::{Error, Result};
-
-/// One file.
-#[derive(Debug)]
-pub(in crate::iface::network_scripts) struct Entry {
-    /// What it holds.
-    pub(in crate::iface::network_scripts) config: Config,
-    /// The interface that it is for; `None` where only a shell could tell, or none can have the name.
-    pub(in crate::iface::network_scripts) interface: Option<InterfaceName>,
-    /// What it is a port of.
-    pub(in crate::iface::network_scripts) upper: Option<Upper>,
-    /// Whether it is for a range of aliases.
-    pub(in crate::iface::network_scripts) is_range: bool,
-    /// Whether it is the interface's by the address of the card.
-    by_address: bool,
-}
-
-/// What an interface is a port of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::iface::network_scripts) struct Upper {
-    /// `BRIDGE` or `MASTER`.
-    pub(in crate::iface::network_scripts) key: &'static str,
-    /// The value; `None` where it is no name.
-    pub(in crate::iface::network_scripts) name: Option<InterfaceName>,
-}
 
 /// All files.
 #[derive(Debug)]
 pub(in crate::iface::network_scripts) struct Inventory {
+    /// In the order of their names.
     entries: Vec<Arc<Entry>>,
-    by_interface: BTreeMap<InterfaceName, Vec<usize>>,
-    by_upper: BTreeMap<InterfaceName, Vec<usize>>,
+    /// Those with an interface, in the order of its name.
+    by_interface: Vec<usize>,
+    /// Those that are ports, in the order of what they are in.
+    by_upper: Vec<usize>,
 }
 
 impl Inventory {
@@ -55,17 +35,17 @@ impl Inventory {
         files: &dyn Files,
         cards: &[Card],
     ) -> Result<Self> {
-        let cards = by_address(cards);
-        let names = config::ifcfg_names(files)?;
-        let mut contents = Vec::new();
-        for (name, read) in names.iter().zip(files.read_all(&names)) {
-            let read = read.context(|| format!("cannot read {}", config::path_of(name)))?;
-            contents.extend(read.map(|bytes| (name, bytes)));
+        let cards = Cards::of(cards);
+        let found = files
+            .matching(&config::is_ifcfg)
+            .context(|| format!("cannot list {}", super::super::CONFIG_DIR))?;
+        let mut entries = Vec::with_capacity(found.len());
+        for (name, read) in found {
+            let bytes = read.context(|| format!("cannot read {}", config::path_of(&name)))?;
+            entries.extend(Entry::of(name, bytes, &cards).map(Arc::new));
         }
-        let entries = parallel::map(&contents, |(name, bytes)| {
-            Config::of(name, bytes).map(|config| Arc::new(Entry::of(config, &cards)))
-        });
-        Ok(Self::index(entries.into_iter().flatten().collect()))
+        entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+        Ok(Self::index(entries))
     }
 
     /// The same with these files as `changed` has them, or beside the others.
@@ -74,32 +54,31 @@ impl Inventory {
         changed: impl Iterator<Item = (OsString, Vec<u8>)>,
         cards: &[Card],
     ) -> Self {
-        let cards = by_address(cards);
-        let named = |entry: &Arc<Entry>| (entry.file_name(), Arc::clone(entry));
-        let mut entries: BTreeMap<_, _> = self.entries.iter().map(named).collect();
+        let cards = Cards::of(cards);
+        let mut entries = self.entries.clone();
         for (name, bytes) in changed {
-            if let Some(config) = Config::of(&name, &bytes) {
-                entries.insert(name, Arc::new(Entry::of(config, &cards)));
+            let Some(entry) = Entry::of(name, bytes, &cards).map(Arc::new) else {
+                continue;
+            };
+            match entries.binary_search_by(|other| other.file_name().cmp(entry.file_name())) {
+                Ok(at) => entries.splice(at..=at, [entry]).for_each(drop),
+                Err(at) => entries.insert(at, entry),
             }
         }
-        Self::index(entries.into_values().collect())
+        Self::index(entries)
     }
 
     fn index(entries: Vec<Arc<Entry>>) -> Self {
-        let mut by_interface: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let mut by_upper: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (at, entry) in entries.iter().enumerate() {
-            if let Some(name) = &entry.interface {
-                by_interface.entry(name.clone()).or_default().push(at);
-            }
-            if let Some(name) = entry.upper.as_ref().and_then(|upper| upper.name.clone()) {
-                by_upper.entry(name).or_default().push(at);
-            }
-        }
+        let sorted = |key: fn(&Entry) -> Option<&InterfaceName>| {
+            let keys = entries.iter().map(|entry| key(entry)).enumerate();
+            let mut keys: Vec<_> = keys.filter_map(|(at, key)| Some((key?, at))).collect();
+            keys.sort_unstable();
+            keys.into_iter().map(|(_, at)| at).collect()
+        };
         Self {
+            by_interface: sorted(Entry::interface),
+            by_upper: sorted(Entry::upper_name),
             entries,
-            by_interface,
-            by_upper,
         }
     }
 
@@ -108,12 +87,33 @@ impl Inventory {
         self.entries.iter().map(Arc::as_ref)
     }
 
+    /// The file `name`.
+    pub(super) fn file(&self, name: &OsStr) -> Option<&Entry> {
+        let at = self
+            .entries
+            .binary_search_by(|entry| entry.file_name().as_os_str().cmp(name));
+        self.entries.get(at.ok()?).map(Arc::as_ref)
+    }
+
+    /// Parses all files, on all processors, where all of them will be asked for more.
+    pub(in crate::iface::network_scripts) fn parse_all(&self) {
+        parallel::map(&self.entries, |entry| {
+            entry.config();
+        });
+    }
+
+    /// Those of an index whose `key` is `name`, in the order of the files' names.
     fn at<'a>(
         &'a self,
-        indices: Option<&'a Vec<usize>>,
+        index: &'a [usize],
+        key: fn(&Entry) -> Option<&InterfaceName>,
+        name: &InterfaceName,
     ) -> impl DoubleEndedIterator<Item = &'a Entry> {
-        let indices = indices.into_iter().flatten();
-        indices.filter_map(|at| self.entries.get(*at).map(Arc::as_ref))
+        let of = |at: &usize| self.entries.get(*at).and_then(|entry| key(entry));
+        let start = index.partition_point(|at| of(at) < Some(name));
+        let end = index.partition_point(|at| of(at) <= Some(name));
+        let found = index.get(start..end).unwrap_or_default().iter();
+        found.filter_map(|at| self.entries.get(*at).map(Arc::as_ref))
     }
 
     /// All files for `name`.
@@ -121,7 +121,7 @@ impl Inventory {
         &self,
         name: &InterfaceName,
     ) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.at(self.by_interface.get(name))
+        self.at(&self.by_interface, Entry::interface, name)
     }
 
     /// The file that counts for `name`: the one of its name, else by the card's address, else the last with its
@@ -129,9 +129,9 @@ impl Inventory {
     pub(in crate::iface::network_scripts) fn find(&self, name: &InterfaceName) -> Option<&Entry> {
         let named = self
             .all_of(name)
-            .find(|entry| entry.config.part == *name.as_str());
+            .find(|entry| entry.part() == name.as_str());
         named
-            .or_else(|| self.all_of(name).rev().find(|entry| entry.by_address))
+            .or_else(|| self.all_of(name).rev().find(|entry| entry.is_by_address()))
             .or_else(|| self.all_of(name).next_back())
     }
 
@@ -142,10 +142,10 @@ impl Inventory {
         name: &InterfaceName,
     ) -> BTreeMap<InterfaceName, &Entry> {
         let mut ports = BTreeMap::new();
-        for entry in self.at(self.by_upper.get(name)) {
-            if let Some(port) = entry.interface.as_ref().filter(|port| *port != name)
+        for entry in self.at(&self.by_upper, Entry::upper_name, name) {
+            if let Some(port) = entry.interface().filter(|port| *port != name)
                 && let Some(counts) = self.find(port)
-                && counts.upper == entry.upper
+                && counts.upper() == entry.upper()
             {
                 ports.insert(port.clone(), counts);
             }
@@ -169,9 +169,43 @@ impl Inventory {
     pub(in crate::iface::network_scripts) fn top_level(
         &self,
     ) -> impl Iterator<Item = (&InterfaceName, &Entry)> {
-        let all = self.by_interface.keys();
-        let found = all.filter_map(|name| self.find(name).map(|entry| (name, entry)));
-        found.filter(|(_, entry)| entry.upper.is_none())
+        let all = self
+            .by_interface
+            .iter()
+            .filter_map(|at| self.entries.get(*at)?.interface());
+        let mut last = None;
+        let each_once = all.filter(move |name| last.replace(*name) != Some(*name));
+        let found = each_once.filter_map(|name| self.find(name).map(|entry| (name, entry)));
+        found.filter(|(_, entry)| entry.upper().is_none())
+    }
+
+    /// `name`, its ports, and theirs.
+    pub(in crate::iface::network_scripts) fn with_ports(
+        &self,
+        name: &InterfaceName,
+    ) -> BTreeSet<InterfaceName> {
+        self.ports_below(name).into_iter().collect()
+    }
+
+    /// The same, each port after what it is in.
+    pub(super) fn ports_below(&self, name: &InterfaceName) -> Vec<InterfaceName> {
+        reached(name, |name| self.ports(name).into_keys().collect())
+    }
+
+    /// `name`, and all that must be there before it can come up: ports, theirs, and lower devices that are configured
+    /// and not there yet, with theirs.
+    pub(in crate::iface::network_scripts) fn with_lower(
+        &self,
+        name: &InterfaceName,
+        is_there: &dyn Fn(&InterfaceName) -> bool,
+    ) -> BTreeSet<InterfaceName> {
+        let found = reached(name, |name| {
+            let mut below: Vec<_> = self.ports(name).into_keys().collect();
+            let lower = self.find(name).and_then(|entry| entry.lower(name));
+            below.extend(lower.filter(|it| self.find(it).is_some() && !is_there(it)));
+            below
+        });
+        found.into_iter().collect()
     }
 
     /// The file of the interface `name`, which must be there and no port.
@@ -186,11 +220,11 @@ impl Inventory {
             ))
             .hint("'ncf list --all' shows the interfaces"));
         };
-        match &entry.upper {
+        match entry.upper() {
             None => Ok(entry),
             Some(upper) => {
                 let above = upper.name.as_ref().map_or("another", |name| name.as_str());
-                let (path, key) = (&entry.config.path, upper.key);
+                let (path, key) = (&entry.config().path, upper.key);
                 Err(Error::failed(format!(
                     "{name} is part of {above} ({key} in {path}), not an interface by itself"
                 ))
@@ -200,65 +234,20 @@ impl Inventory {
     }
 }
 
-/// The cards' names by their addresses.
-fn by_address(cards: &[Card]) -> BTreeMap<MacAddress, &InterfaceName> {
-    cards.iter().map(|card| (card.mac, &card.name)).collect()
-}
-
-impl Entry {
-    fn of(config: Config, cards: &BTreeMap<MacAddress, &InterfaceName>) -> Self {
-        let has_device = config
-            .file
-            .get("DEVICE")
-            .is_some_and(|value| value.bytes() != Some(b""));
-        let card = config.file.get("HWADDR").filter(|_| !has_device);
-        let card = card.and_then(|value| value.text()?.parse::<MacAddress>().ok());
-        let card = card.and_then(|mac| cards.get(&mac));
-        let is_range = !has_device && config.file.get("IPADDR_START").is_some();
-        let upper = ["BRIDGE", "MASTER"].into_iter().find_map(|key| {
-            let value = config.file.get(key)?;
-            let is_set = value.bytes() != Some(b"");
-            is_set.then(|| Upper {
-                key,
-                name: config.name_at(key),
-            })
-        });
-        let interface = match card {
-            _ if is_range => None,
-            Some(name) => Some((*name).clone()),
-            None if has_device => config.name_at("DEVICE"),
-            None => config.interface(),
-        };
-        Self {
-            by_address: card.is_some(),
-            config,
-            interface,
-            upper,
-            is_range,
+/// All that `below` leads to from `name`, itself first, each once and after what first led to it.
+fn reached(
+    name: &InterfaceName,
+    below: impl Fn(&InterfaceName) -> Vec<InterfaceName>,
+) -> Vec<InterfaceName> {
+    let mut found = vec![name.clone()];
+    let mut at = 0;
+    while let Some(name) = found.get(at) {
+        for next in below(name) {
+            if !found.contains(&next) {
+                found.push(next);
+            }
         }
+        at += 1;
     }
-
-    /// The file's name.
-    pub(in crate::iface::network_scripts) fn file_name(&self) -> OsString {
-        super::super::naming::file_name("ifcfg-", &self.config.part)
-    }
-
-    /// Whether it is a port by `key`.
-    pub(in crate::iface::network_scripts) fn is_port_by(&self, key: &str) -> bool {
-        self.upper.as_ref().is_some_and(|upper| upper.key == key)
-    }
-
-    /// Whether it is a port of `upper` by `key`.
-    pub(in crate::iface::network_scripts) fn is_port_of(
-        &self,
-        key: &str,
-        upper: &InterfaceName,
-    ) -> bool {
-        self.is_port_by(key) && self.upper.as_ref().and_then(|it| it.name.as_ref()) == Some(upper)
-    }
-
-    /// Its values.
-    pub(super) fn reading(&self) -> Reading<'_> {
-        Reading::of(&self.config)
-    }
+    found
 }

@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `inventory` | all `ifcfg` files at once: whose each is, what is in what |
+//! | `inventory`, `entry` | all `ifcfg` files at once: whose each is, what is in what |
 //! | `reading`, `bonding` | what a file's keys say; what is not understood is left out and noted |
 //! | `present` | from files to an interface |
 //! | `sheet` | what each of an interface's files is to say |
@@ -16,6 +16,7 @@
 mod bonding;
 pub(super) mod define;
 mod draft;
+pub(super) mod entry;
 mod fill;
 pub(super) mod inventory;
 pub(super) mod present;

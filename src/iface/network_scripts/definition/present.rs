@@ -1,7 +1,8 @@
 //! From files to an [`Interface`].
 
 use super::bonding::Options;
-use super::inventory::{Entry, Inventory};
+use super::entry::Entry;
+use super::inventory::Inventory;
 use super::reading::Reading;
 use crate::Error;
 use crate::iface::backend::Described;
@@ -19,6 +20,11 @@ pub(in crate::iface::network_scripts) fn describe(
     let mut all = Vec::new();
     let reading = entry.reading();
     note_odd(name, entry, inventory, &mut all);
+    if let Err(bad) = interface_name(name.as_str()) {
+        let path = &entry.config().path;
+        let message = format!("{path}: a definition cannot have the name {name}: {bad}");
+        all.push(Error::failed(message).hint("this one can only be edited by hand"));
+    }
     let kind = kind(name, entry, inventory, &reading, &mut all);
     let interface = Interface {
         name: name.clone(),
@@ -146,7 +152,7 @@ fn is_shown(name: &InterfaceName, entry: &Entry, warnings: &mut Vec<Error>) -> b
     let bad = interface_name(name.as_str()).err();
     let is_shown = bad.is_none();
     warnings.extend(bad.map(|bad| {
-        let path = &entry.config.path;
+        let path = &entry.config().path;
         Error::failed(format!("{path}: {name} is left out: {bad}"))
     }));
     is_shown
@@ -155,10 +161,10 @@ fn is_shown(name: &InterfaceName, entry: &Entry, warnings: &mut Vec<Error>) -> b
 /// Notes shell code, and other files for the same interface.
 fn note_odd(name: &InterfaceName, entry: &Entry, inventory: &Inventory, warnings: &mut Vec<Error>) {
     note_code(entry, warnings);
-    let path = &entry.config.path;
+    let path = &entry.config().path;
     for other in inventory.all_of(name) {
-        if other.config.path != *path {
-            let other = &other.config.path;
+        if other.config().path != *path {
+            let other = &other.config().path;
             warnings.push(Error::failed(format!(
                 "{other} is for {name} too; {path} counts"
             )));
@@ -167,8 +173,8 @@ fn note_odd(name: &InterfaceName, entry: &Entry, inventory: &Inventory, warnings
 }
 
 fn note_code(entry: &Entry, warnings: &mut Vec<Error>) {
-    if let Some(line) = entry.config.file.code().first() {
-        let path = &entry.config.path;
+    if let Some(line) = entry.config().file.code().first() {
+        let path = &entry.config().path;
         warnings.push(Error::failed(format!(
             "{path}:{line}: shell code is not executed here; it may change what is shown"
         )));

@@ -1,12 +1,14 @@
 //! The changes that take an interface out of the files.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::config;
 use super::super::naming::FileName;
-use super::inventory::{Entry, Inventory};
+use super::entry::Entry;
+use super::inventory::Inventory;
 use super::present::{Type, type_of};
 use crate::iface::backend::{Card, Edits, FileEdit, Files};
 use crate::sys::name::InterfaceName;
@@ -20,20 +22,20 @@ pub(in crate::iface::network_scripts) fn undefine(
 ) -> Result<Edits> {
     let inventory = Inventory::read(files, cards)?;
     inventory.must_find(name)?;
-    let removed = with_ports(name, &inventory);
+    let removed = inventory.with_ports(name);
     refuse_dangling(&removed, &inventory)?;
     let goes = |entry: &&Entry| {
-        let of = entry.interface.as_ref();
+        let of = entry.interface();
         of.is_some_and(|of| removed.contains(of) || removed.contains(&of.device()))
     };
     let mut parts: BTreeSet<OsString> = removed.iter().map(|it| it.as_str().into()).collect();
     for entry in inventory.entries().filter(goes) {
-        parts.insert(entry.config.part.clone());
-        parts.extend(entry.interface.iter().map(|it| it.as_str().into()));
+        parts.insert(entry.part().to_owned());
+        parts.extend(entry.interface().iter().map(|it| it.as_str().into()));
     }
     // A part that is the name of another interface's file belongs to that one.
     for entry in inventory.entries().filter(|entry| !goes(entry)) {
-        parts.remove(&entry.config.part);
+        parts.remove(entry.part());
     }
     let mut edits = Edits {
         interfaces: ordered(name, &removed),
@@ -45,12 +47,16 @@ pub(in crate::iface::network_scripts) fn undefine(
         let Some(known) = FileName::of(&file) else {
             continue;
         };
-        let entry = inventory.entries().find(|entry| entry.file_name() == file);
+        let entry = inventory.file(&file);
         let belongs = match entry {
-            Some(entry) if !entry.is_range => goes(&entry),
+            Some(entry) if !entry.is_range() => goes(&entry),
             _ => parts.contains(known.part) || is_range(known, &removed),
         };
-        if belongs && let Some(before) = config::read(&file, files)? {
+        // A link to nothing goes too.
+        if belongs
+            && let Some(before) =
+                config::read(&file, files)?.or_else(|| files.is_link(&file).then(Vec::new))
+        {
             edits.files.push(FileEdit {
                 name: file,
                 before: Some(before),
@@ -58,28 +64,30 @@ pub(in crate::iface::network_scripts) fn undefine(
             });
         }
     }
-    // Routes and rules first, the interface's own file last: as long as that is there, it is defined.
+    let ranks = inventory.ports_below(name);
     edits
         .files
-        .sort_by_key(|edit| edit.name.as_bytes().starts_with(b"ifcfg-"));
+        .sort_by_key(|edit| turn(&edit.name, &inventory, &ranks));
     Ok(edits)
 }
 
-/// `name`, its ports, and theirs.
-pub(in crate::iface::network_scripts) fn with_ports(
-    name: &InterfaceName,
+/// When a file goes: routes and rules first, ports before what they are in, the interface's own file last. As long as
+/// that is there, all that is left is found by it, and undefining it again does the rest.
+fn turn(
+    name: &OsStr,
     inventory: &Inventory,
-) -> BTreeSet<InterfaceName> {
-    let mut found = BTreeSet::from([name.clone()]);
-    let mut to_visit = vec![name.clone()];
-    while let Some(name) = to_visit.pop() {
-        for port in inventory.ports(&name).into_keys() {
-            if found.insert(port.clone()) {
-                to_visit.push(port);
-            }
-        }
-    }
-    found
+    ranks: &[InterfaceName],
+) -> (bool, Option<Reverse<usize>>, bool) {
+    let entry = inventory.file(name);
+    let interface = entry.and_then(Entry::interface);
+    let rank = interface.and_then(|it| ranks.iter().position(|rank| *rank == it.device()));
+    let counts = interface.and_then(|it| inventory.find(it).filter(|_| !it.is_alias()));
+    let is_own = counts.is_some_and(|counts| counts.file_name() == name);
+    (
+        name.as_bytes().starts_with(b"ifcfg-"),
+        rank.map(Reverse),
+        is_own,
+    )
 }
 
 fn ordered(name: &InterfaceName, removed: &BTreeSet<InterfaceName>) -> Vec<InterfaceName> {
@@ -99,8 +107,8 @@ fn is_range(file: FileName<'_>, removed: &BTreeSet<InterfaceName>) -> bool {
 
 /// Fails where a VLAN would be left without the device below it. (A card is there without a file.)
 fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> Result<()> {
-    for entry in inventory.entries() {
-        let Some(upper) = entry.interface.as_ref().filter(|it| !removed.contains(*it)) else {
+    for entry in inventory.entries().filter(|entry| entry.may_be_vlan()) {
+        let Some(upper) = entry.interface().filter(|it| !removed.contains(*it)) else {
             continue;
         };
         let Some(vlan) = entry.reading().vlan(upper) else {
@@ -113,7 +121,7 @@ fn refuse_dangling(removed: &BTreeSet<InterfaceName>, inventory: &Inventory) -> 
             type_of(&vlan.lower, &lower.reading(), inventory) != Type::Ethernet
         });
         if made {
-            let path = &entry.config.path;
+            let path = &entry.config().path;
             return Err(Error::failed(format!(
                 "{upper} ({path}) is a VLAN on {}, and could not come up without it",
                 vlan.lower

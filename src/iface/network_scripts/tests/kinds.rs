@@ -256,3 +256,131 @@ fn rules_and_left_alone_keys_are_taken_in() {
     assert_eq!(told[0], "lan:2: ETHTOOL_OPTS=\"speed 100\": not applied");
     assert!(told[1].starts_with("lan:3: PEERDNS=\"no\": not applied: the DHCP client"));
 }
+
+/// What `of` needs by `files`, where `there` is there already.
+fn needed(of: &str, files: &[(&str, &str)], there: &[&str]) -> Vec<String> {
+    let is_there = |it: &InterfaceName| there.contains(&it.as_str());
+    let needed = NetworkScripts.with_lower(&name(of), &memory(files), &[], &is_there);
+    needed.unwrap().into_iter().map(String::from).collect()
+}
+
+#[test]
+fn what_is_below_comes_up_too_at_any_depth_unless_it_is_there() {
+    let files = [
+        ("ifcfg-br5", "TYPE=Bridge\n"),
+        ("ifcfg-bond0.5", "VLAN=yes\nBRIDGE=br5\n"),
+        ("ifcfg-uplink", "DEVICE=bond0\nBRIDGE=br0\n"),
+        ("ifcfg-eth0", "MASTER=bond0\nSLAVE=yes\n"),
+        ("ifcfg-storage", "TYPE=Vlan\nPHYSDEV=br5\nVLAN_ID=7\n"),
+        ("ifcfg-storage:1", "ONPARENT=no\n"),
+        ("ifcfg-br0", "TYPE=Bridge\n"),
+        ("ifcfg-eth9", "\n"),
+    ];
+    let all = ["bond0", "bond0.5", "br5", "eth0"];
+    assert_eq!(needed("br5", &files, &[]), all);
+    assert_eq!(needed("br5", &files, &["bond0"]), ["bond0.5", "br5"]);
+    let deep = ["bond0", "bond0.5", "br5", "eth0", "storage", "storage:1"];
+    assert_eq!(needed("storage:1", &files, &[]), deep);
+    let cut = ["storage", "storage:1"];
+    assert_eq!(needed("storage:1", &files, &["br5"]), cut);
+    // A card needs no file.
+    let card = [("ifcfg-eth0.3", "VLAN=yes\n")];
+    assert_eq!(needed("eth0.3", &card, &[]), ["eth0.3"]);
+    let circle = [
+        ("ifcfg-a", "VLAN=yes\nPHYSDEV=b\nVID=1\n"),
+        ("ifcfg-b", "VLAN=yes\nPHYSDEV=a\nVID=2\n"),
+    ];
+    assert_eq!(needed("a", &circle, &[]), ["a", "b"]);
+}
+
+#[test]
+fn what_is_below_comes_up_first() {
+    let files = memory(&[
+        ("ifcfg-br5", "TYPE=Bridge\n"),
+        ("ifcfg-bond0.5", "VLAN=yes\nBRIDGE=br5\n"),
+        ("ifcfg-bond0", "\n"),
+        ("ifcfg-eth0", "MASTER=bond0\nSLAVE=yes\n"),
+    ]);
+    let names = NetworkScripts.with_lower(&name("br5"), &files, &[], &|_| false);
+    let names = names.unwrap();
+    let order =
+        crate::iface::order::up_order(&names, &NetworkScripts.dependencies(&names, &files), &[]);
+    let order: Vec<_> = order.iter().map(InterfaceName::as_str).collect();
+    assert_eq!(order, ["eth0", "bond0", "bond0.5", "br5"]);
+}
+
+#[test]
+fn of_several_files_for_a_device_the_last_counts_everywhere() {
+    let files = [
+        ("ifcfg-b", "DEVICE=eth0\nMTU=1400\n"),
+        ("ifcfg-c", "DEVICE=eth0\nMTU=1300\n"),
+        ("ifcfg-a", "DEVICE=eth0\nMTU=1500\n"),
+    ];
+    let found = desired("eth0", &files).unwrap();
+    assert_eq!(found.mtu, Some(1300));
+    let counts = "/etc/sysconfig/network-scripts/ifcfg-c is for the same DEVICE, and counts";
+    let said = ["a", "b"]
+        .map(|it| format!("/etc/sysconfig/network-scripts/ifcfg-{it}: not applied: {counts}"));
+    assert_eq!(found.notes, said);
+    let shown = NetworkScripts.describe(&name("eth0"), &memory(&files), &[]);
+    let shown = shown.unwrap();
+    assert_eq!(
+        shown.interface.mtu.map(|mtu| mtu.to_string()),
+        Some("1300".into())
+    );
+    assert_eq!(shown.warnings.len(), 2);
+    // But one that has the name comes before all.
+    let mut files = files.to_vec();
+    files.push(("ifcfg-eth0", "MTU=1200\n"));
+    assert_eq!(desired("eth0", &files).unwrap().mtu, Some(1200));
+}
+
+#[test]
+fn a_range_of_aliases_comes_with_its_device() {
+    let files = [
+        ("ifcfg-eth0", "IPADDR=192.0.2.1\nPREFIX=24\n"),
+        ("ifcfg-eth0:1", "IPADDR=192.0.2.2\n"),
+        (
+            "ifcfg-eth0-range0",
+            "DEVICE=eth0\nIPADDR_START=192.0.2.254\nIPADDR_END=192.0.2.255\nCLONENUM_START=9\n",
+        ),
+        (
+            "ifcfg-eth0-range1",
+            "IPADDR_START=10.0.0.7\nIPADDR_END=10.0.0.7\nNETMASK=255.255.255.0\nNO_ALIASROUTING=yes\n",
+        ),
+        (
+            "ifcfg-eth0-range2",
+            "IPADDR_START=10.0.0.8\nIPADDR_END=10.0.0.8\nONPARENT=no\n",
+        ),
+        ("ifcfg-eth01-range0", "x x\n"),
+    ];
+    let found = desired("eth0", &files).unwrap();
+    let all: Vec<_> = found
+        .addresses
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {}",
+                it.net,
+                it.label.as_ref().map_or("", InterfaceName::as_str)
+            )
+        })
+        .collect();
+    let expected = [
+        "192.0.2.1/24 ",
+        "192.0.2.2/24 eth0:1",
+        "192.0.2.254/24 eth0:9",
+        "192.0.2.255/24 eth0:10",
+        "10.0.0.7/24 eth0:0",
+    ];
+    assert_eq!(all, expected);
+    let memory = memory(&files);
+    for range in ["ifcfg-eth0-range0", "ifcfg-eth0-range1"] {
+        assert_eq!(interface_of(range, &memory).as_deref(), Some("eth0"));
+    }
+    let listed = NetworkScripts.interfaces(&memory, &[]).unwrap();
+    assert!(
+        !listed.iter().any(|it| it.as_str().contains("eth0-range")),
+        "{listed:?}"
+    );
+}

@@ -112,11 +112,9 @@ fn what_is_not_known_is_refused_with_a_way_out() {
     }
     let files = [("ifcfg-eth0", ""), ("keys-eth0", "# c\nKEY=x\n")];
     refused("eth0", &files, &["keys-eth0:2", "does not support"]);
-    refused(
-        "eth0",
-        &[("ifcfg-eth0", ""), ("ifcfg-eth0-range0", "")],
-        &["range0"],
-    );
+    let range = |text| [("ifcfg-eth0", ""), ("ifcfg-eth0-range0", text)];
+    let odd = range("IPADDR_START=192.0.2.1\nIPADDR_END=192.0.2.2\nARP=no\n");
+    refused("eth0", &odd, &["range0:3", "ARP"]);
     let through_another = [("ifcfg-eth0", ""), ("route-eth0", "10.0.0.0/8 dev eth1")];
     refused("eth0", &through_another, &["route-eth0:1", "eth1"]);
 }
@@ -151,5 +149,35 @@ fn missing_and_unreadable_files_are_errors() {
         NetworkScripts
             .dependencies(&BTreeSet::from([name("eth0")]), &files)
             .is_empty()
+    );
+}
+
+#[test]
+fn wrong_ranges_are_refused_with_their_place() {
+    let wrong = |text: &str, said: &str| {
+        let files = [("ifcfg-eth0", ""), ("ifcfg-eth0-range0", text)];
+        let error = desired("eth0", &files).unwrap_err().one_line();
+        assert!(
+            error.contains("ifcfg-eth0-range0") && error.contains(said),
+            "{error}"
+        );
+    };
+    wrong("", "IPADDR_START");
+    wrong("IPADDR_START=192.0.2.1\n", "IPADDR_END");
+    let start = "IPADDR_START=192.0.2.9\nIPADDR_END=";
+    for end in ["192.0.3.10", "192.0.2.8", "10.0.0.9"] {
+        wrong(
+            &format!("{start}{end}\n"),
+            "an address from 192.0.2.9 to 192.0.2.255 is allowed",
+        );
+    }
+    wrong(&format!("{start}x\n"), ":2: IPADDR_END");
+    wrong(
+        &format!("{start}192.0.2.10\nCLONENUM_START=x\n"),
+        ":3: CLONENUM_START",
+    );
+    wrong(
+        &format!("{start}192.0.2.10\nCLONENUM_START=42949672950\n"),
+        "CLONENUM_START",
     );
 }
