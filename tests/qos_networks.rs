@@ -283,9 +283,20 @@ fn a_bridge_that_is_made_anew_gets_limits_and_floors_of_its_network_again() {
         assert!(said.stdout.contains("has what is recorded"), "{said:?}");
         // As a command that was killed before it came to the kernel would have left it.
         lab.done("qos set --port ncf0 --inbound 200,,,100");
-        let dir = fs::read_dir(lab.0.state().join("ports")).unwrap();
-        let dir = dir.flatten().map(|it| it.path()).find(|it| it.is_dir());
-        let record = dir.unwrap().join("ncf0@br0");
+        let ports = lab.0.state().join("ports");
+        let files = fs::read_dir(ports).unwrap().flatten().map(|it| it.path());
+        let files = files
+            .filter(|it| it.is_dir())
+            .flat_map(|boot| fs::read_dir(boot).unwrap());
+        let record = files
+            .map(|file| file.unwrap().path())
+            .find(|it| {
+                it.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with("ncf0")
+            })
+            .unwrap();
         let text = fs::read_to_string(&record).unwrap();
         fs::write(&record, text.replace("200000", "400000")).unwrap();
         lab.done("qos apply ncf0");
