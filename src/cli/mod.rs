@@ -10,6 +10,7 @@ mod interface;
 mod ncftool;
 mod net;
 mod output;
+mod parse;
 mod qos;
 mod setup;
 mod status;
@@ -199,7 +200,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if ncftool::is_meant(arguments.first()) {
         return ncftool::run(arguments.get(1..).unwrap_or_default());
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // To a closed pipe there is nothing to say.
