@@ -180,7 +180,7 @@ fn ncf(root: &Path, state: &Path, command: &str) -> Command {
     for variable in ["NCF_ROOT", "NCF_STATE_DIR", "NCF_CONFIG", "NCF_APPLIER"] {
         ncf.env_remove(variable);
     }
-    ncf.arg("--root").arg(root).arg("--state-dir").arg(state);
+    ncf.env("NCF_ROOT", root).env("NCF_STATE_DIR", state);
     ncf.arg(command);
     ncf
 }

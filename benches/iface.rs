@@ -5,7 +5,7 @@
 //! be on a disk.
 //!
 //! Each is to take at most [`TARGET`]: ncftool took 320, 450 and 800 ms for the three on a machine of this kind. Another
-//! program that is at work takes its share of both columns, so run it alone. With `--root` the kernel is not asked for
+//! program that is at work takes its share of both columns, so run it alone. With `NCF_ROOT` the kernel is not asked for
 //! links, which on a host with a few cards costs some tenths of a millisecond more. What a process costs that does
 //! nothing is measured too.
 
@@ -105,7 +105,7 @@ fn measure(
     for round in 0..ROUNDS {
         before(round)?;
         let mut command = Command::new(NCF);
-        command.arg("--root").arg(root).args(arguments);
+        command.env("NCF_ROOT", root).args(arguments);
         ncf.push(time(&mut command)?);
         let mut command = Command::new("grep");
         command.args(["-r", "-l", "^DEVICE=eth500$"]).arg(dir);

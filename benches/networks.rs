@@ -40,8 +40,7 @@ fn main() -> Result<()> {
         for _ in 0..ROUNDS {
             list.push(time(
                 Command::new(NCF)
-                    .arg("--state-dir")
-                    .arg(&state)
+                    .env("NCF_STATE_DIR", &state)
                     .args(["net", "list", "--all"]),
             )?);
             let all = fs::read_dir(state.join("networks"))?.map(|entry| entry.map(|it| it.path()));

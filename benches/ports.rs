@@ -69,10 +69,11 @@ impl Nets {
 
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(NCF);
-        command.arg("--state-dir").arg(&self.state);
+        command.env("NCF_STATE_DIR", &self.state);
         command
-            .args(["-q", "net"])
-            .args(arguments.split_whitespace());
+            .arg("net")
+            .args(arguments.split_whitespace())
+            .arg("-q");
         command
     }
 }

@@ -121,8 +121,7 @@ fn run(command: &mut Command) -> Result<()> {
 fn ncf(state: &Path, arguments: &[&str]) -> Result<Duration> {
     let began = Instant::now();
     run(Command::new(NCF)
-        .arg("--state-dir")
-        .arg(state)
+        .env("NCF_STATE_DIR", state)
         .args(arguments))?;
     Ok(began.elapsed())
 }
