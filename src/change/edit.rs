@@ -11,13 +11,9 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::durable::UnsyncedPlaces;
 use super::host::Host;
@@ -272,20 +268,8 @@ fn remove_litter(tree: &Tree<'_>) {
     let Ok(Some(place)) = tree.place(&CoveredPath::config_dir()) else {
         return;
     };
-    let Ok(dir) = place.open() else { return };
-    let names = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
-    let prefix = format!("{TEMPORARY}{BESIDE}");
-    let entries = std::fs::read_dir(names).into_iter().flatten().flatten();
-    for entry in entries {
-        if entry.file_name().as_bytes().starts_with(prefix.as_bytes()) {
-            // It is in nobody's way.
-            let _ = unlinkat(
-                &dir,
-                entry.file_name().as_os_str(),
-                UnlinkatFlags::NoRemoveDir,
-            );
-        }
-    }
+    // What stays is in nobody's way.
+    place.remove_beginning(&format!("{TEMPORARY}{BESIDE}"));
 }
 
 /// The time, for files that were changed now.

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use nix::fcntl::{AtFlags, renameat};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
@@ -89,19 +89,8 @@ fn remove_litter(tree: &Tree<'_>, source: &Source<'_>) {
             Some(Place::new(&place.dir, "."))
         });
     for place in directories.chain(parents) {
-        let Ok(dir) = place.open() else { continue };
-        let names =
-            Path::new("/proc/self/fd").join(std::os::fd::AsRawFd::as_raw_fd(&dir).to_string());
-        for entry in std::fs::read_dir(names).into_iter().flatten().flatten() {
-            if entry.file_name().as_bytes().starts_with(prefix.as_bytes()) {
-                // It is in nobody's way, and is tried again next time.
-                let _ = unlinkat(
-                    &dir,
-                    entry.file_name().as_os_str(),
-                    UnlinkatFlags::NoRemoveDir,
-                );
-            }
-        }
+        // What stays is in nobody's way, and is tried again next time.
+        place.remove_beginning(&prefix);
     }
 }
 
@@ -128,7 +117,7 @@ fn make_directories(
             let place = place.ok_or(io::ErrorKind::NotFound)?;
             if here.is_some() {
                 // It is among what is discarded, like a file that another takes the name of.
-                unlinkat(&*place.dir, &place.path, UnlinkatFlags::NoRemoveDir)?;
+                place.remove()?;
             }
             Ok(mkdirat(&*place.dir, &place.path, Mode::S_IRWXU)?)
         });
@@ -145,7 +134,7 @@ fn move_aside(place: &Place, id: &str) -> io::Result<String> {
     let mut name = OsString::from(format!("{TEMPORARY}aside-{id}-"));
     name.push(place.path.file_name().unwrap_or_default());
     let aside = place.sibling(&name);
-    renameat(&*place.dir, &place.path, &*aside.dir, &aside.path)?;
+    place.rename_to(&aside)?;
     Ok(crate::sys::escape::escape(
         aside.path.as_os_str().as_bytes(),
     ))
@@ -325,7 +314,7 @@ impl<'a> Restorer<'a> {
     }
 
     fn rename(&mut self, temporary: &Place, place: &Place) -> io::Result<()> {
-        renameat(&*temporary.dir, &temporary.path, &*place.dir, &place.path)?;
+        temporary.rename_to(place)?;
         self.unsynced(place, None)
     }
 
@@ -400,5 +389,5 @@ impl<'a> Restorer<'a> {
 /// Removes a temporary file that is not to be used.
 fn discard(temporary: &Place) {
     // The first error is the one to report; what stays is removed by the next restore.
-    let _ = unlinkat(&*temporary.dir, &temporary.path, UnlinkatFlags::NoRemoveDir);
+    let _ = temporary.remove();
 }

@@ -5,7 +5,7 @@
 //! a symbolic link is never followed.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -131,6 +131,19 @@ impl Place {
     /// Gives what is there the name `to`; what has that name goes.
     pub fn rename_to(&self, to: &Self) -> io::Result<()> {
         Ok(renameat(&*self.dir, &self.path, &*to.dir, &to.path)?)
+    }
+
+    /// Removes what is in the directory that is there and has a name that begins with `prefix`, but for directories.
+    /// What cannot be removed stays.
+    pub fn remove_beginning(&self, prefix: &str) {
+        let Ok(dir) = self.open() else { return };
+        let names = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
+        for entry in fs::read_dir(names).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.as_bytes().starts_with(prefix.as_bytes()) {
+                let _ = unlinkat(&dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            }
+        }
     }
 
     /// Its extended attributes, sorted by name. A symbolic link's own, not its target's.
