@@ -190,9 +190,7 @@ pub fn change_port(
     rehearsal: bool,
 ) -> Result<PortChanged> {
     let ports = Ports::new(state, &boot::id()?);
-    let before = ports.find(&ports.index()?, id)?.ok_or_else(|| {
-        Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
-    })?;
+    let before = ports.must_have(&ports.index()?, id)?;
     let limits = change.of(&before.bandwidth.unwrap_or_default());
     let mut port = before.clone();
     port.bandwidth = Some(limits).filter(|it| !it.is_empty());

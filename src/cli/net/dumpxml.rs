@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
-use super::{port, running, store};
+use super::{running, store};
 use crate::error::Error;
 use crate::vnet::connections;
 use crate::vnet::name::NetworkName;
+use crate::vnet::ports::users;
 use crate::vnet::store::unknown;
 
 /// Print the definition of a network as XML
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
         }
     };
     let text = if live {
-        connections::counted(&definition, &port::users_of(session, &args.name)?)?
+        connections::counted(&definition, &users(&session.host.state, &args.name)?)?
     } else {
         definition.text().to_owned()
     };

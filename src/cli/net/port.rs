@@ -20,7 +20,7 @@ use crate::vnet::model::{Network, PortRequest};
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Plugged, Plugger, Repaired, Request};
 use crate::vnet::pool::Skipped;
-use crate::vnet::ports::{Connected, Holders, Owner, PortId, Ports, QemuOptions, Read, Reserved};
+use crate::vnet::ports::{Owner, PortId, Ports, QemuOptions, Read, Reserved};
 use crate::vnet::store::Store;
 
 /// Plug a guest into a network
@@ -279,16 +279,6 @@ pub(super) fn undo_left(session: &Session, lock: &Lock, output: &Output) -> Resu
         return Ok(());
     }
     opened(session, lock, output).map(drop)
-}
-
-/// The guests that have ports in a network, or devices of it reserved.
-pub(super) fn users_of(session: &Session, network: &NetworkName) -> Result<Vec<Connected>> {
-    let ports = Ports::new(&session.host.state, &boot::id()?);
-    let holders = Holders {
-        ports: &ports,
-        reserved: &Reserved::beside(&ports),
-    };
-    holders.users(network)
 }
 
 /// Undoes what a killed process left, and says so.

@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
-use super::{lock, must_run_here, port, running, store};
+use super::{lock, must_run_here, running, store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::Lock;
 use crate::sys::netlink::Socket;
 use crate::vnet::active::Active;
 use crate::vnet::lifecycle;
 use crate::vnet::name::NetworkName;
+use crate::vnet::ports::users;
 use crate::vnet::store::unknown;
 
 /// Stop networks
@@ -79,7 +80,7 @@ fn stop(session: &Session, lock: &Lock, name: &NetworkName, force: bool) -> Resu
             .ok_or_else(|| unknown(name))?;
         return Err(Error::state(format!("the network {name} does not run")));
     };
-    let guests: Vec<_> = port::users_of(session, name)?
+    let guests: Vec<_> = users(&session.host.state, name)?
         .iter()
         .map(ToString::to_string)
         .collect();

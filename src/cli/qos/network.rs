@@ -6,7 +6,7 @@ use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
 use super::view::{print_steps, rehearsed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::qos::record::Origin;
 use crate::qos::show::Shown;
 use crate::qos::{Bandwidth, Change};
@@ -151,9 +151,7 @@ pub(super) fn retain_network(
 /// Leaves what belongs to a port: its own limits, and those of the network that keeps its floor.
 pub(super) fn retain_port(shown: &mut Vec<Shown>, id: PortId, session: &Session) -> Result<()> {
     let ports = Ports::new(&session.host.state, &boot::id()?);
-    let port = ports.find(&ports.index()?, id)?.ok_or_else(|| {
-        Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
-    })?;
+    let port = ports.must_have(&ports.index()?, id)?;
     let origin = Origin::Port(id.to_string());
     let keeps_floor = |it: &Shown| {
         let floors = it.settings.iter().flat_map(|settings| &settings.floors);

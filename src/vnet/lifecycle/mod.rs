@@ -25,11 +25,10 @@ use super::definition::Definition;
 use super::model::{Devices, Forward};
 use super::name::NetworkName;
 use super::pool::Device;
-use super::ports::{Connected, Holders, Ports, Reserved};
+use super::ports::{self, Connected};
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::state::{Lock, StateDir};
-use crate::sys::boot;
 use crate::sys::netlink::Socket;
 use crate::sys::netlink::link::Link;
 
@@ -146,14 +145,7 @@ pub fn change(
         return Err(Error::state(what)
             .hint("with --config; it is as the definition says once it is stopped and started"));
     };
-    let ports = Ports::new(state, &boot::id()?);
-    let reserved = Reserved::beside(&ports);
-    let holders = Holders {
-        ports: &ports,
-        reserved: &reserved,
-    };
-    let users = holders.users(&record.name)?;
-    nobody_loses(&record.name, old, new, &users)?;
+    nobody_loses(&record.name, old, new, &ports::users(state, &record.name)?)?;
     if let Some(own) = record.bridge.as_ref().filter(|_| !changed.is_empty()) {
         own_bridge::change(&mut Socket::open()?, own, &changed)?;
     }

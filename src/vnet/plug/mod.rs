@@ -202,9 +202,7 @@ impl<'a> Plugger<'a> {
     /// Unplugs the port of that name.
     pub fn unplug(&mut self, id: PortId) -> Result<Port> {
         let index = self.index()?;
-        let port = self.ports.find(&index, id)?.ok_or_else(|| {
-            Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
-        })?;
+        let port = self.ports.must_have(&index, id)?;
         self.unplug_port(&port)?;
         Ok(port)
     }

@@ -6,6 +6,8 @@ use super::record::{Owner, PortId};
 use super::reserved::Reserved;
 use super::store::{Ports, Read};
 use crate::error::Result;
+use crate::state::StateDir;
+use crate::sys::boot;
 use crate::vnet::name::NetworkName;
 use crate::vnet::pool::Device;
 
@@ -55,34 +57,35 @@ impl Holders<'_> {
         }
         Ok(found)
     }
-    /// The guests in a network. One whose port is on the device that is reserved for it is there once.
-    pub fn users(&self, network: &NetworkName) -> Result<Vec<Connected>> {
-        let mut users = Vec::new();
-        for read in self.ports.list()? {
-            if let Read::Port(port) = read
-                && port.network == *network
-            {
-                users.push(Connected {
-                    device: port.device().0,
-                    port: Some(port.id),
-                    owner: port.owner,
-                });
-            }
+}
+
+/// The guests in a network. One whose port is on the device that is reserved for it is there once.
+pub fn users(state: &StateDir, network: &NetworkName) -> Result<Vec<Connected>> {
+    let ports = Ports::new(state, &boot::id()?);
+    let mut users = Vec::new();
+    for read in ports.list()? {
+        if let Read::Port(port) = read
+            && port.network == *network
+        {
+            users.push(Connected {
+                device: port.device().0,
+                port: Some(port.id),
+                owner: port.owner,
+            });
         }
-        for reservation in self.reserved.list()? {
-            let Some(device) = reservation.kept() else {
-                continue;
-            };
-            let is_there =
-                |user: &Connected| user.owner == reservation.owner && user.device == device;
-            if reservation.network == *network && !users.iter().any(is_there) {
-                users.push(Connected {
-                    owner: reservation.owner,
-                    port: None,
-                    device,
-                });
-            }
-        }
-        Ok(users)
     }
+    for reservation in Reserved::beside(&ports).list()? {
+        let Some(device) = reservation.kept() else {
+            continue;
+        };
+        let is_there = |user: &Connected| user.owner == reservation.owner && user.device == device;
+        if reservation.network == *network && !users.iter().any(is_there) {
+            users.push(Connected {
+                owner: reservation.owner,
+                port: None,
+                device,
+            });
+        }
+    }
+    Ok(users)
 }

@@ -28,7 +28,7 @@ mod reserved;
 mod store;
 
 pub use format::QemuOptions;
-pub use holders::{Connected, Holders};
+pub use holders::{Connected, Holders, users};
 pub use record::{
     BadOwner, BadPortId, Connection, FunctionChange, Hostdev, Macvtap, Owner, Port, PortId,
     Reservation, Tap,

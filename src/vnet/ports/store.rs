@@ -203,6 +203,13 @@ impl Ports {
         }
     }
 
+    /// The plugged port of that name. Fails where there is none.
+    pub fn must_have(&self, index: &Index, id: PortId) -> Result<Port> {
+        self.find(index, id)?.ok_or_else(|| {
+            Error::state(format!("there is no port {id}")).hint("'ncf net ports' lists them")
+        })
+    }
+
     /// What the names of all records say now.
     pub fn index(&self) -> Result<Index> {
         let entries = match fs::read_dir(&self.dir) {
