@@ -183,6 +183,18 @@ impl<'a> Qos<'a> {
         self.live(target)
     }
 
+    /// Fails where a target has limits that are not from `origin`: it takes only one kind.
+    pub fn admit(&mut self, target: &Target, origin: &Origin) -> Result<()> {
+        match self.live(target)? {
+            Some(applied) if applied.origin != *origin => Err(Error::failed(format!(
+                "{target} has limits already ({}), and takes only one kind",
+                applied.origin
+            ))
+            .hint(format!("'ncf qos show {}' shows them", target.device))),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes limits that were applied out of the kernel, and leaves records alone. A device that is gone already is
     /// no error.
     pub fn take_away(&mut self, target: &Target) -> Result<Done> {

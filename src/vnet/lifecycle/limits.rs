@@ -1,6 +1,6 @@
 //! The limits of a network, on its bridge.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::qos::record::{Origin, Target};
 use crate::qos::{Bandwidth, Qos, network};
 use crate::state::{Lock, StateDir};
@@ -18,14 +18,10 @@ pub(super) fn admit(state: &StateDir, lock: &Lock, network: &Network) -> Result<
         return Ok(());
     };
     let mut qos = Qos::open(state, lock, true)?;
-    match qos.applied(&Target::device(bridge.clone()))? {
-        Some(applied) if applied.origin != origin(network) => Err(Error::failed(format!(
-            "{bridge} has limits already ({}), and takes only one kind",
-            applied.origin
-        ))
-        .hint(format!("'ncf qos show {bridge}' shows them"))),
-        _ => Ok(()),
-    }
+    qos.admit(
+        &Target::device(bridge.clone()),
+        &Origin::Network(network.name.to_string()),
+    )
 }
 
 /// Puts the limits on the bridge.
@@ -76,8 +72,4 @@ pub(super) fn take_away(state: &StateDir, lock: &Lock, record: &Active) -> Resul
         network::stop(&mut qos, bridge)?;
     }
     qos.close()
-}
-
-fn origin(network: &Network) -> Origin {
-    Origin::Network(network.name.to_string())
 }

@@ -106,15 +106,7 @@ fn change_function(
         return Ok(vec![done]);
     }
     let origin = Origin::Port(port.to_owned());
-    if let Some(applied) = qos.applied(&target)?
-        && applied.origin != origin
-    {
-        return Err(Error::failed(format!(
-            "{target} has limits already ({}), and takes only one kind",
-            applied.origin
-        ))
-        .hint(format!("'ncf qos show {}' shows them", target.device)));
-    }
+    qos.admit(&target, &origin)?;
     let settings = Settings {
         bandwidth,
         ..Settings::default()
