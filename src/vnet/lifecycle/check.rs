@@ -39,15 +39,14 @@ fn host_bridge(network: &Network, name: &InterfaceName, facts: &Facts) -> Result
 }
 
 fn devices(network: &Network, pool: &Devices, facts: &Facts) -> Result<Vec<String>> {
-    if let Devices::VirtualFunctions(physical) = pool {
-        return functions(network, physical, facts).map(|()| Vec::new());
-    }
     let (all, absent): (usize, Vec<String>) = match pool {
         Devices::Interfaces(names) => {
             let absent = names.iter().filter(|name| facts.link(name).is_none());
             (names.len(), absent.map(ToString::to_string).collect())
         }
-        Devices::VirtualFunctions(_) => (0, Vec::new()),
+        Devices::VirtualFunctions(physical) => {
+            return functions(network, physical, facts).map(|()| Vec::new());
+        }
         Devices::Addresses(addresses) => {
             let absent = addresses.iter().filter(|it| !facts.pci.contains(it));
             (addresses.len(), absent.map(ToString::to_string).collect())
