@@ -40,6 +40,14 @@ pub struct Macvtap {
     pub devices: Devices,
 }
 
+impl Macvtap {
+    /// Whether a port may be in a VLAN. `passthrough` may be over a virtual function; whether it is, only the host knows
+    /// when a guest comes. With a virtual port it is the switch that is told.
+    pub fn takes_vlans(&self, has_virtual_port: bool) -> bool {
+        self.mode == MacvtapMode::Passthrough || has_virtual_port
+    }
+}
+
 /// How the macvtaps of one device reach each other (`enum macvlan_mode` in `<linux/if_link.h>`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::attribute::{parse_uuid, yes_no};
 use super::bridge::{MacTable, Services};
-use super::forward::{Forward, MacvtapMode};
+use super::forward::Forward;
 use super::port::PortGroup;
 use super::virtualport::VirtualPort;
 use super::vlan::Vlan;
@@ -122,8 +122,7 @@ impl Network {
         self.check_vlans(root)
     }
 
-    /// Fails where a port is to be in a VLAN and none of the network's can be. `passthrough` may be over virtual
-    /// functions; whether it is, only the host knows when a guest comes. With a virtual port it is the switch that is told.
+    /// Fails where a port is to be in a VLAN and none of the network's can be.
     fn check_vlans(&self, root: Element<'_>) -> Result<()> {
         let Forward::Macvtap(macvtap) = &self.forward else {
             return Ok(());
@@ -131,7 +130,7 @@ impl Network {
         let groups = self.portgroups.iter();
         let has_virtual_port = self.virtual_port.is_some()
             || groups.map(|group| &group.virtual_port).any(Option::is_some);
-        if macvtap.mode == MacvtapMode::Passthrough || has_virtual_port {
+        if macvtap.takes_vlans(has_virtual_port) {
             return Ok(());
         }
         let groups = root.children_named("portgroup");

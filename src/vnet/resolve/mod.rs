@@ -27,7 +27,7 @@ use crate::state::{Lock, StateDir};
 use crate::sys::boot;
 use crate::sys::name::InterfaceName;
 use crate::vnet::active::Running;
-use crate::vnet::model::{Forward, MacvtapMode, Network, PortSettings};
+use crate::vnet::model::{Forward, Network, PortSettings};
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Kernel, Place, Placed};
 use crate::vnet::pool::{Device, Sharing, Skipped, Usage};
@@ -192,13 +192,11 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Fails where the interface is to be in a VLAN that nobody could put it into: see [`Network`]'s own check.
+/// Fails where the interface is to be in a VLAN that nobody could put it into.
 fn vlan_fits(network: &Network, settings: &PortSettings) -> Result<()> {
     match &network.forward {
         Forward::Macvtap(macvtap)
-            if macvtap.mode != MacvtapMode::Passthrough
-                && settings.vlan.is_some()
-                && settings.virtual_port.is_none() =>
+            if settings.vlan.is_some() && !macvtap.takes_vlans(settings.virtual_port.is_some()) =>
         {
             Err(Error::failed(format!(
                 "it is to be in a VLAN, and a port of the network {} cannot be: it is a macvtap network of mode {}",
