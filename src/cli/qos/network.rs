@@ -14,17 +14,10 @@ use crate::state::Lock;
 use crate::sys::boot;
 use crate::sys::name::InterfaceName;
 use crate::vnet::active::Running;
-use crate::vnet::limits::{self, Changed};
+use crate::vnet::limits::{self, Changed, Manner};
 use crate::vnet::name::NetworkName;
 use crate::vnet::ports::{PortId, Ports};
 use crate::vnet::store::Store;
-
-/// How a change is made.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Manner {
-    pub(super) transient: bool,
-    pub(super) rehearsal: bool,
-}
 
 #[derive(Serialize)]
 struct NetworkView<'a> {
@@ -56,11 +49,6 @@ pub(super) fn change(
     lock: &Lock,
     output: &Output,
 ) -> Done {
-    let manner = limits::Manner {
-        transient: manner.transient,
-        rehearsal: manner.rehearsal,
-        here: session.host.has_interfaces(),
-    };
     let state = &session.host.state;
     let done = limits::change_network(state, lock, name, change, manner)?;
     if manner.rehearsal {

@@ -13,6 +13,7 @@ use crate::qos::device::View;
 use crate::qos::record::Target;
 use crate::qos::{Bandwidth, Change, Limit, Qos, Request, State};
 use crate::state::Lock;
+use crate::vnet::limits::Manner;
 use crate::xml::Source;
 
 /// What limits a network or a port, and knows no options of a device's.
@@ -125,9 +126,10 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let request = args.request()?;
     let lock = lock(session, "qos set", &args.wait)?;
     let change = Change::Set(request.bandwidth);
-    let manner = network::Manner {
+    let manner = Manner {
         transient: args.transient,
         rehearsal: args.dry_run,
+        here: session.host.has_interfaces(),
     };
     match args.target.limited(session)? {
         Limited::Network(name) => network::change(name, &change, manner, session, &lock, output),
@@ -194,7 +196,11 @@ pub(super) fn clear(args: &ClearArgs, session: &Session, output: &Output) -> Don
     let both = args.inbound == args.outbound;
     let (inbound, outbound) = (both || args.inbound, both || args.outbound);
     let change = Change::Clear { inbound, outbound };
-    let manner = network::Manner::default();
+    let manner = Manner {
+        transient: false,
+        rehearsal: false,
+        here: session.host.has_interfaces(),
+    };
     let target = match args.target.limited(session)? {
         Limited::Device(target) => target,
         Limited::Network(name) => {
