@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn an_option_of_a_command_that_has_the_name_of_a_global_one_means_the_same() {
+        let arguments = words("ncf net update lan delete interface <interface/> --config");
+        let alone = alone(&arguments).unwrap();
+        let all = Cli::try_parse_from(&arguments).unwrap();
+        assert_eq!(format!("{alone:?}"), format!("{all:?}"));
+    }
+
+    #[test]
     fn what_is_said_is_said_by_all_commands() {
         for line in [
             "ncf",
