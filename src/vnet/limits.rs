@@ -230,13 +230,13 @@ fn told(port: Port, done: &[Done]) -> PortChanged {
     PortChanged { port, steps }
 }
 
-/// A network, and what was done to its limits and those of its ports, as lines for people.
+/// A network, and what was done to its limits or those of a port of it, as lines for people; or why that failed.
 pub type Settled = (NetworkName, Result<Vec<String>>);
 
 /// Makes running networks and ports have their limits once more: where a bridge of the host was made anew, where a
 /// rollback has brought back the definition that limits had been changed in, and where a command that changed them was
 /// killed. All, or those that `only` holds: a network's bridge, or the device of a port. One that fails keeps none of the
-/// others.
+/// others. Returns only those of which something was done, or that failed.
 pub fn settle(state: &StateDir, lock: &Lock, only: Option<&InterfaceName>) -> Result<Vec<Settled>> {
     let mut records = Running::new(state).records()?;
     records.retain(|record| {
@@ -249,20 +249,27 @@ pub fn settle(state: &StateDir, lock: &Lock, only: Option<&InterfaceName>) -> Re
         let done = settle_network(state, lock, record).context(|| failed(&record.name));
         settled.push((record.name.clone(), done));
     }
+    let (mut socket, mut qos) = (Socket::open()?, Qos::open(state, lock, true)?);
     for read in Ports::new(state, &boot::id()?).list()? {
         if let Read::Port(port) = read
             && let Some(limits) = port.bandwidth
-            && is_wanted(&port, only)?
         {
-            let done = settle_port(state, lock, &port, limits).context(|| failed(&port.network));
-            settled.push((port.network, done));
+            let network = port.network.clone();
+            let done = match is_wanted(&mut socket, &port, only) {
+                Ok(false) => continue,
+                wanted => wanted.and_then(|_| plug::limits::change(&mut qos, &port, limits)),
+            };
+            let done = done.map(|done| told(*port, &done).steps);
+            settled.push((network.clone(), done.context(|| failed(&network))));
         }
     }
+    qos.close()?;
+    settled.retain(|(_, done)| done.as_ref().map_or(true, |steps| !steps.is_empty()));
     Ok(settled)
 }
 
 /// Whether a port is held by `only`, and its device is there.
-fn is_wanted(port: &Port, only: Option<&InterfaceName>) -> Result<bool> {
+fn is_wanted(socket: &mut Socket, port: &Port, only: Option<&InterfaceName>) -> Result<bool> {
     let (device, bridge) = match &port.connection {
         Connection::Hostdev(hostdev) => match &hostdev.function {
             Some(function) => (function.physical.clone(), None),
@@ -274,19 +281,7 @@ fn is_wanted(port: &Port, only: Option<&InterfaceName>) -> Result<bool> {
     if only.is_some_and(|only| *only != device && Some(only) != bridge) {
         return Ok(false);
     }
-    Ok(Socket::open()?.link(&device)?.is_some())
-}
-
-fn settle_port(
-    state: &StateDir,
-    lock: &Lock,
-    port: &Port,
-    limits: Bandwidth,
-) -> Result<Vec<String>> {
-    let mut qos = Qos::open(state, lock, true)?;
-    let done = plug::limits::change(&mut qos, port, limits)?;
-    qos.close()?;
-    Ok(told(port.clone(), &done).steps)
+    Ok(socket.link(&device)?.is_some())
 }
 
 fn settle_network(state: &StateDir, lock: &Lock, record: &Active) -> Result<Vec<String>> {

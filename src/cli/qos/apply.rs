@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> super::sup
         Ok(done) => json!(DoneView::from(done)),
         Err(error) => json!(DoneView::failed(target, error)),
     });
-    let views = views.chain(networks.iter().filter_map(network_view));
+    let views = views.chain(networks.iter().map(network_view));
     output.json(&views.collect::<Vec<_>>());
     let mut failed = false;
     for (target, done) in &applied {
@@ -67,7 +67,6 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> super::sup
     }
     for (name, done) in &networks {
         match done {
-            Ok(steps) if steps.is_empty() => {}
             Ok(steps) => {
                 output.say(format!("network {name}: applied."));
                 print_steps(steps, output);
@@ -79,27 +78,16 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> super::sup
         }
     }
     let did = |done: &Done| !done.steps.is_empty();
-    let changed = applied
-        .iter()
-        .any(|(_, done)| done.as_ref().map_or(true, did))
-        || networks
-            .iter()
-            .any(|(_, done)| done.as_ref().map_or(true, |steps| !steps.is_empty()));
-    if !changed {
+    let mut devices = applied.iter();
+    let changed = devices.any(|(_, done)| done.as_ref().map_or(true, did));
+    if !changed && networks.is_empty() {
         output.say("The kernel has what is recorded.");
     }
     Ok(failed.then_some(ErrorKind::Partial))
 }
 
-/// A network of which something was done, or which failed.
-fn network_view((name, done): &Settled) -> Option<Value> {
-    match done {
-        Ok(steps) if steps.is_empty() => None,
-        Ok(steps) => Some(json!({
-            "network": name, "applied": true, "steps": steps, "error": null,
-        })),
-        Err(error) => Some(json!({
-            "network": name, "applied": false, "steps": [], "error": error.one_line(),
-        })),
-    }
+fn network_view((name, done): &Settled) -> Value {
+    let error = done.as_ref().err().map(Error::one_line);
+    let steps = done.as_deref().unwrap_or_default();
+    json!({ "network": name, "applied": done.is_ok(), "steps": steps, "error": error })
 }
