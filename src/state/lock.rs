@@ -22,11 +22,20 @@ const NOTE_LIMIT: u64 = 4096;
 const FIRST_PAUSE: Duration = Duration::from_micros(500);
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
-/// Proof that this process alone works on the state directory. Released when the file is closed.
+/// Proof that this process alone works on the state directory. Released when it is dropped or its process ends.
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// To close the file is not enough: `flock(2)` locks the open file, and a child that another thread is about to start
+    /// has a copy of its descriptor until it executes its program.
+    fn drop(&mut self) {
+        // What it could fail with does not apply to a lock that is held; the kernel lets go of it at the latest at our end.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Who holds the lock.
@@ -68,7 +77,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {
                     note_holder(&mut file, command);
-                    return Ok(Self { _file: file });
+                    return Ok(Self { file });
                 }
                 Err(TryLockError::WouldBlock) if began.elapsed() < patience => {
                     std::thread::sleep(pause);
@@ -154,6 +163,17 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         drop(held);
         waiting.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::take(&path, "x").unwrap();
+        let copy = held.file.try_clone().unwrap();
+        drop(held);
+        drop(Lock::take(&path, "y").unwrap());
+        drop(copy);
     }
 
     #[test]
