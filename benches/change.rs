@@ -78,11 +78,8 @@ fn main() -> Result<()> {
         Some((first, command)) if first == "--peak" => {
             writeln!(out, "{}", peak_of_only_child(command)?)?;
         }
-        _ if arguments.iter().any(|argument| argument == "--bench") => {
-            table::print(&measure()?, &mut out)?;
-        }
-        // cargo test runs this too.
-        _ => writeln!(out, "nothing is measured without --bench: 'make bench'")?,
+        _ if table::is_wanted(&mut out)? => table::print(&measure()?, &mut out)?,
+        _ => {}
     }
     Ok(())
 }

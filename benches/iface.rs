@@ -38,8 +38,7 @@ const BRIDGE: &str = "<interface type='bridge' name='br0'><start mode='onboot'/>
     <bridge stp='off'><interface type='ethernet' name='eth7'/></bridge></interface>";
 
 fn main() -> Result<()> {
-    // "cargo test --benches" runs this too.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !table::is_wanted(&mut io::stdout())? {
         return Ok(());
     }
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-iface");

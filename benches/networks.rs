@@ -27,7 +27,7 @@ const SIZES: [(usize, Option<Duration>); 3] = [
 ];
 
 fn main() -> Result<()> {
-    if std::env::args().any(|it| it == "--list" || it == "--test") {
+    if !table::is_wanted(&mut io::stdout())? {
         return Ok(());
     }
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;

@@ -39,7 +39,7 @@ const LIMIT: Duration = Duration::from_millis(10);
 const NO_SLOWER: f64 = 0.9;
 
 fn main() -> Result<()> {
-    if std::env::args().any(|it| it == "--list" || it == "--test") {
+    if !table::is_wanted(&mut io::stdout())? {
         return Ok(());
     }
     unshare(CloneFlags::CLONE_NEWNET).context("needs root, for a network namespace")?;

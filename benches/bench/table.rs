@@ -3,6 +3,15 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+/// Whether to measure is what was asked for: `cargo test` runs a benchmark too, without `--bench`. Says so where it is not.
+pub(crate) fn is_wanted(out: &mut impl Write) -> io::Result<bool> {
+    let wanted = std::env::args_os().any(|argument| argument == "--bench");
+    if !wanted {
+        writeln!(out, "nothing is measured without --bench: 'make bench'")?;
+    }
+    Ok(wanted)
+}
+
 /// One figure, and what it is held against.
 pub(crate) struct Row {
     figure: String,
