@@ -60,8 +60,8 @@ impl StateDir {
         self.path.join("ports")
     }
 
-    /// Where what only makes sense while the host runs is noted: it carries the boot's id, and is not synced, for
-    /// after a power cut there is another boot.
+    /// Where what only makes sense while the host runs is noted. It is not synced, for after a power cut there is another
+    /// boot: so what is read is in a directory of its boot (see [`super::boot_dir`]), or may be damaged without harm.
     pub fn run(&self) -> PathBuf {
         self.path.join("run")
     }

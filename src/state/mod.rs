@@ -20,6 +20,7 @@
 //! open or not open, never in between, and readers need no lock: what they find is complete, and one
 //! that finds it gone halfway looks again.
 
+pub mod boot_dir;
 mod dir;
 mod lock;
 pub mod sync;

@@ -1,16 +1,16 @@
 //! What runs: a record for each network that was started since this boot.
 //!
 //! ```text
-//! STATE/run/networks/NAME.json   the definition that it runs by, the bridge that was made, switches that were set
+//! STATE/run/networks/BOOT-ID/NAME.json   the definition that it runs by, the bridge that was made, switches that were set
 //! ```
 //!
 //! The record is there before the first thing is made and after the last is gone, so that whatever is killed in
 //! between can be undone by the next command. It is renamed into place whole and not synced: after a power cut there
-//! is another boot, and a record of an earlier boot counts for nothing.
+//! is another boot, and records of an earlier boot are not even read.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use super::definition::Definition;
 use super::name::NetworkName;
 use super::store::read_stored;
 use crate::error::{Context as _, Error, Result};
-use crate::state::{Lock, StateDir};
+use crate::state::{Lock, StateDir, boot_dir};
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::sysctl::Switch;
 use crate::sys::{boot, namespace};
@@ -73,7 +73,6 @@ pub struct Needs {
 #[serde(deny_unknown_fields)]
 pub struct Active {
     format: u32,
-    boot_id: String,
     /// The network namespace that it was started in; see [`namespace::network`].
     namespace: u64,
     /// Its name.
@@ -103,7 +102,6 @@ impl Active {
     pub fn starting(definition: &Definition) -> Result<Self> {
         Ok(Self {
             format: FORMAT,
-            boot_id: boot::id()?,
             namespace: namespace::network()?,
             name: definition.network().name.clone(),
             phase: Phase::Starting,
@@ -150,7 +148,7 @@ impl<'a> Running<'a> {
 
     /// The record of a network, of this boot; half-made ones too.
     pub fn record(self, name: &NetworkName) -> Result<Option<Active>> {
-        let path = self.path(name);
+        let path = self.path(name)?;
         let failed = || format!("cannot read {}", path.display());
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let file = match OpenOptions::new()
@@ -180,7 +178,7 @@ impl<'a> Running<'a> {
         if record.name != *name {
             return Err(damaged(&format!("it is of the network {}", record.name)));
         }
-        Ok(Some(record).filter(|record| boot::id().is_ok_and(|id| id == record.boot_id)))
+        Ok(Some(record))
     }
 
     /// The record of a network that runs; `None` where it does not.
@@ -190,7 +188,7 @@ impl<'a> Running<'a> {
 
     /// The names of all that have a record, sorted.
     pub fn names(self) -> Result<Vec<NetworkName>> {
-        let dir = self.dir();
+        let dir = self.dir()?;
         let failed = || format!("cannot list {}", dir.display());
         let entries = match fs::read_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -214,12 +212,12 @@ impl<'a> Running<'a> {
     }
 
     /// Writes a record, in the place of one with the same name.
-    pub fn write(self, record: &Active, _lock: &Lock) -> Result<()> {
-        let dir = self.made()?;
+    pub fn write(self, record: &Active, lock: &Lock) -> Result<()> {
         let failed = || format!("cannot note what becomes of the network {}", record.name);
+        let dir = boot_dir::make(&self.above(), &boot::id()?, lock).context(failed)?;
         let text = serde_json::to_string(record)
             .map_err(|error| Error::failed(failed()).because(error))?;
-        let path = self.path(&record.name);
+        let path = self.path(&record.name)?;
         let beside = dir.join(format!(".{}.new", record.name));
         let written =
             fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
@@ -231,7 +229,7 @@ impl<'a> Running<'a> {
 
     /// Removes the record of a network of which nothing is left.
     pub fn remove(self, name: &NetworkName, _lock: &Lock) -> Result<()> {
-        match fs::remove_file(self.path(name)) {
+        match fs::remove_file(self.path(name)?) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => {
                 removed.context(|| format!("cannot note that the network {name} is stopped"))
@@ -241,25 +239,23 @@ impl<'a> Running<'a> {
 
     /// Removes what a killed command had begun to write.
     pub(super) fn sweep(self, _lock: &Lock) {
-        crate::state::sync::sweep(&self.dir());
+        // Without it nothing is found either, and that is said where it matters.
+        if let Ok(dir) = self.dir() {
+            crate::state::sync::sweep(&dir);
+        }
     }
 
-    fn dir(self) -> PathBuf {
+    /// Where there is a directory for each boot.
+    fn above(self) -> PathBuf {
         self.state.run().join("networks")
     }
 
-    fn path(self, name: &NetworkName) -> PathBuf {
-        self.dir().join(format!("{name}.json"))
+    fn dir(self) -> Result<PathBuf> {
+        Ok(self.above().join(boot::id()?))
     }
 
-    fn made(self) -> Result<PathBuf> {
-        let dir = self.dir();
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700).recursive(true);
-        builder
-            .create(&dir)
-            .context(|| format!("cannot make {}", dir.display()))?;
-        Ok(dir)
+    fn path(self, name: &NetworkName) -> Result<PathBuf> {
+        Ok(self.dir()?.join(format!("{name}.json")))
     }
 }
 
@@ -288,10 +284,14 @@ mod tests {
         let read = running.active(&record.name).unwrap().unwrap();
         assert_eq!(read, record);
         assert_eq!(read.definition().unwrap(), definition);
-        record.boot_id = "another".to_owned();
-        running.write(&record, &lock).unwrap();
+        // What another boot has left, whatever a power cut made of it, is not looked at.
+        let earlier = running.above().join("6e0e6d8a-6a5c-4b7e-8c6d-111111111111");
+        fs::rename(running.dir().unwrap(), &earlier).unwrap();
+        fs::write(earlier.join("one.json"), "").unwrap();
         assert_eq!(running.record(&record.name).unwrap(), None);
         assert!(running.records().unwrap().is_empty());
+        running.write(&record, &lock).unwrap();
+        assert!(!earlier.exists());
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
         let running = Running::new(&state);
         let record = Active::starting(&definition()).unwrap();
         running.write(&record, &lock).unwrap();
-        let path = running.path(&record.name);
+        let path = running.path(&record.name).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         for bad in [
             "",

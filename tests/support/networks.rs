@@ -75,7 +75,12 @@ impl Nets {
 
     /// The records of networks that run, by their files' names.
     pub fn records(&self) -> Vec<String> {
-        names(&self.state().join("run/networks"))
+        names(
+            &self
+                .state()
+                .join("run/networks")
+                .join(ncf::sys::boot::id().unwrap()),
+        )
     }
 
     /// A pool of macvtap devices.

@@ -1,13 +1,12 @@
 //! Records of ports on disk.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::record::{Owner, Port, PortId};
 use crate::error::{Context, Error, Result};
-use crate::state::{Lock, StateDir};
+use crate::state::{Lock, StateDir, boot_dir};
 use crate::vnet::pool::{Device, Sharing, Usage};
 
 /// A record is far smaller; anything longer is not one.
@@ -89,30 +88,10 @@ impl Ports {
     }
 
     /// Makes the directory, and removes those of earlier boots.
-    pub fn prepare(&self, _lock: &Lock) -> Result<()> {
-        let failed = || format!("cannot make {}", self.dir.display());
-        if self.dir.is_dir() {
-            return Ok(());
-        }
-        for dir in [&self.above, &self.dir] {
-            match DirBuilder::new().mode(0o700).create(dir) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error).context(failed);
-                }
-                _ => {}
-            }
-        }
-        // What is left of an earlier boot takes room and no more: it is not read.
-        for entry in fs::read_dir(&self.above).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let is_boot = name
-                .to_str()
-                .is_some_and(|name| uuid::Uuid::parse_str(name).is_ok());
-            if is_boot && *name != *self.boot {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-        Ok(())
+    pub fn prepare(&self, lock: &Lock) -> Result<()> {
+        boot_dir::make(&self.above, &self.boot, lock)
+            .map(drop)
+            .context(|| format!("cannot make {}", self.dir.display()))
     }
 
     /// The number of the next port. Each is given once. `index` is that of now.
