@@ -134,9 +134,10 @@ fn grid(text: &mut String, scale: &Scale) {
         let _ = writeln!(
             text,
             "<line x1=\"{x:.1}\" y1=\"{bottom}\" x2=\"{x:.1}\" y2=\"{}\" stroke=\"#888\"/>\
-             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{second} s</text>",
+             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{} s</text>",
             bottom + 4.0,
-            bottom + 18.0
+            bottom + 18.0,
+            decimal(second)
         );
     }
 }
@@ -144,7 +145,7 @@ fn grid(text: &mut String, scale: &Scale) {
 /// Round numbers from zero to `most`, about [`GRID`] of them.
 fn marks(most: f64) -> Vec<f64> {
     let rough = most / GRID;
-    let power = 10_f64.powf(rough.log10().floor());
+    let power = power_of_ten(rough);
     let step = [1.0, 2.0, 5.0, 10.0]
         .iter()
         .map(|factor| factor * power)
@@ -157,6 +158,29 @@ fn marks(most: f64) -> Vec<f64> {
         mark += step;
     }
     marks
+}
+
+/// The largest power of ten that is not above `number`; 1 for what is no positive number.
+///
+/// By steps: `log10()` and `pow()` would be all that ncf has of the C library's mathematics, which every command would load.
+fn power_of_ten(number: f64) -> f64 {
+    let mut power = 1.0;
+    if !number.is_normal() || number < 0.0 {
+        return power;
+    }
+    while power * 10.0 <= number {
+        power *= 10.0;
+    }
+    while power > number {
+        power /= 10.0;
+    }
+    power
+}
+
+/// To a thousandth at most: three times a fifth is 0.6, whatever binary fractions make of it.
+fn decimal(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn bytes(rate: Rate) -> f64 {
@@ -201,6 +225,18 @@ mod tests {
     use super::*;
     use crate::qos::device::Direction;
     use crate::qos::measure::Sample;
+
+    #[test]
+    fn marks_are_round_numbers() {
+        let labels = |most| marks(most).into_iter().map(decimal).collect::<Vec<_>>();
+        assert_eq!(labels(10.0), ["0", "2", "4", "6", "8", "10"]);
+        assert_eq!(labels(1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(labels(0.04), ["0", "0.01", "0.02", "0.03", "0.04"]);
+        assert_eq!(labels(2.5e9).last().unwrap(), "2500000000");
+        for nothing in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(marks(nothing).len() <= 20, "{nothing}");
+        }
+    }
 
     #[test]
     fn a_drawing_is_xml_with_both_limits_in_it() {
