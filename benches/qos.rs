@@ -1,4 +1,6 @@
-//! What a limit costs: whole processes of the release binary, against the `tc` processes that libvirt runs for it.
+//! What a limit costs, against the `tc` processes that libvirt runs for it: in a program that runs and links ncf, as
+//! libvirt itself runs when it starts `tc`, and as commands, whole processes of the release binary. Of a command half the
+//! time is the start of a process, that of `/bin/true` alone a quarter.
 //!
 //! The sequence is that of `virNetDevBandwidthSet()` in libvirt's `src/util/virnetdevbandwidth.c`, started one after
 //! the other as libvirt does, without its own overhead. A command that this kernel does not know (`sfq`, `fw`, `police`)
@@ -17,6 +19,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use ncf::qos::record::Target;
+use ncf::qos::{Bandwidth, Qos, Request};
+use ncf::state::StateDir;
 use nix::sched::{CloneFlags, unshare};
 
 use table::{Row, median};
@@ -68,8 +73,15 @@ fn measure() -> Result<Vec<Row>> {
     ];
     rows.push(one(
         &state,
-        "one device, inbound",
-        &transient,
+        "one device, inbound, in a program that runs",
+        || linked(&state),
+        INBOUND,
+        Some(20.0),
+    )?);
+    rows.push(one(
+        &state,
+        "one device, inbound, as a command",
+        || ncf(&state, &transient),
         INBOUND,
         Some(20.0),
     )?);
@@ -78,7 +90,7 @@ fn measure() -> Result<Vec<Row>> {
     rows.push(one(
         &state,
         "one device, both ways",
-        &both,
+        || ncf(&state, &both),
         &sequence,
         None,
     )?);
@@ -86,7 +98,7 @@ fn measure() -> Result<Vec<Row>> {
     rows.push(one(
         &state,
         "one device, inbound, kept over a boot",
-        &kept,
+        || ncf(&state, &kept),
         INBOUND,
         None,
     )?);
@@ -123,6 +135,26 @@ fn ncf(state: &Path, arguments: &[&str]) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
+/// What `qos set --transient` does, by a program that links ncf, as libvirt would be one.
+fn linked(state: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    let state = StateDir::new(state.to_owned());
+    let lock = state.lock("qos bench")?;
+    let mut qos = Qos::open(&state, &lock, true)?;
+    let bandwidth = Bandwidth {
+        inbound: Some("1000,2000,512".parse()?),
+        outbound: None,
+    };
+    let request = Request {
+        bandwidth,
+        transient: true,
+        ..Request::default()
+    };
+    qos.set(&Target::device("d0".parse()?), &request)?;
+    qos.close()?;
+    Ok(began.elapsed())
+}
+
 /// A process for each command. Those that fail are part of it: libvirt deletes what may not be there.
 fn tc(device: &str, commands: &[&str]) -> Result<Duration> {
     let began = Instant::now();
@@ -151,14 +183,14 @@ fn clean(state: &Path, device: &str) -> Result<()> {
 fn one(
     state: &Path,
     figure: &str,
-    arguments: &[&str],
+    mut limit: impl FnMut() -> Result<Duration>,
     commands: &[&str],
     target: Option<f64>,
 ) -> Result<Row> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..25 {
         clean(state, "d0")?;
-        ours.push(ncf(state, arguments)?);
+        ours.push(limit()?);
         clean(state, "d0")?;
         theirs.push(tc("d0", commands)?);
     }
