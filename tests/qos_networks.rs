@@ -183,6 +183,11 @@ fn a_ports_limits_change_and_its_floor_is_checked_against_the_network() {
         let port = &lab.json("net ports")["ports"][0];
         let limits = "inbound average 9.6 Mbit/s, floor 8 Mbit/s; outbound average 2.4 Mbit/s";
         assert_eq!(port["limits"], limits);
+        assert!(lab.done("net ports").stdout.contains(limits));
+
+        let watched = lab.json("qos watch --port ncf0 --count 1 --interval 1ms");
+        let targets = watched.as_array().unwrap().iter().map(|it| &it["target"]);
+        assert_eq!(targets.collect::<Vec<_>>(), ["br0", "ncf0", "ncf0"]);
 
         lab.done("qos clear --port ncf0");
         assert!(rates("ncf0").is_empty());
@@ -211,6 +216,9 @@ fn what_belongs_to_a_network_or_a_port_is_changed_by_its_name_alone() {
             ("qos set --port ncf7 --inbound 5", 3, "no port ncf7"),
             ("qos show --port ncf7", 3, "no port ncf7"),
             ("qos show --network other", 1, "no network other"),
+            ("qos watch --port ncf7", 3, "no port ncf7"),
+            ("qos watch --network other", 1, "no network other"),
+            ("qos watch gone", 1, "no device gone"),
             ("qos set --port ../x --inbound 5", 2, "is not a port"),
             ("qos set --network ../x --inbound 5", 2, "--network"),
             ("qos set --inbound 5", 2, "required"),

@@ -196,7 +196,7 @@ pub(super) fn described(port: &Port) -> Vec<String> {
 
 /// The table of `net ports`.
 pub(super) fn table(ports: &[Port], reserved: &[Reservation]) -> Vec<String> {
-    let mut rows = vec![["PORT", "NETWORK", "GUEST", "MAC", "IS"].map(str::to_owned)];
+    let mut rows = vec![["PORT", "NETWORK", "GUEST", "MAC", "IS", "LIMITS"].map(str::to_owned)];
     for port in ports {
         rows.push([
             port.id.to_string(),
@@ -204,6 +204,7 @@ pub(super) fn table(ports: &[Port], reserved: &[Reservation]) -> Vec<String> {
             escape(port.owner.as_str().as_bytes()),
             port.mac.to_string(),
             place(port),
+            port.bandwidth.map_or_else(String::new, |it| it.to_string()),
         ]);
     }
     for reservation in reserved {
@@ -217,15 +218,16 @@ pub(super) fn table(ports: &[Port], reserved: &[Reservation]) -> Vec<String> {
                 reservation.device,
                 local(reservation.since)
             ),
+            String::new(),
         ]);
     }
-    let mut widths = [0; 5];
+    let mut widths = [0; 6];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; 5]| {
+    let line = |row: &[String; 6]| {
         let cells = row.iter().zip(widths);
         let cells: Vec<_> = cells
             .map(|(cell, width)| format!("{cell:width$}"))

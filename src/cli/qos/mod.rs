@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod measure;
 mod network;
+mod selection;
 mod set;
 mod show;
 mod view;

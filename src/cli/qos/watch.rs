@@ -8,20 +8,19 @@ use serde_json::json;
 use super::super::Done;
 use super::super::output::Output;
 use super::super::setup::Session;
+use super::selection::Selection;
 use super::{measure::interval, must_be_running, view};
 use crate::qos::measure::{Sample, rate};
 use crate::qos::plot;
-use crate::qos::show::{Shown, show};
-use crate::sys::name::InterfaceName;
+use crate::qos::show::Shown;
 
 /// Show rates as they are now, with the limit beside
 ///
 /// Until it is interrupted. With --json, one line for each time.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only this device
-    #[arg(value_name = "DEV")]
-    device: Option<InterfaceName>,
+    #[command(flatten)]
+    selection: Selection,
 
     /// Time between two looks, such as 1s or 500ms
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
@@ -42,11 +41,13 @@ pub(super) fn run(args: &Args, session: &Session, output: &Output) -> Done {
     let mut last = Last::new();
     let mut looks = 0;
     loop {
-        let shown = show(&session.host.state, args.device.as_ref(), true)?;
+        let shown = args.selection.look(session, true)?;
         let rows = rows(&shown, began.elapsed(), &mut last);
         // The first look has nothing to compare with.
         if looks > 0 {
             print(&rows, output);
+        } else if rows.is_empty() {
+            output.say(args.selection.nothing(session)?);
         }
         if args.count.is_some_and(|count| looks >= count) {
             return Ok(None);
