@@ -423,3 +423,45 @@ fn an_mtu_and_a_hardware_address_that_no_file_had_named_come_back() {
         assert_eq!(attributes(), before);
     });
 }
+
+#[test]
+fn a_card_whose_file_has_its_address_and_no_name_comes_back() {
+    in_namespace(|| {
+        let peer = Peer::new();
+        veth("eth0", "far0");
+        peer.take("far0");
+        peer.ip("address add 192.0.2.7/24 dev far0");
+        peer.ip("link set far0 up");
+        let mac = link_attribute("eth0", "address");
+        let mac = mac.as_str().unwrap();
+        let host = Host::new();
+        let write = |address: &str| {
+            host.write(
+                "ifcfg-Wired_connection_1",
+                &format!("HWADDR={mac} BOOTPROTO=none IPADDR={address} PREFIX=24"),
+            );
+        };
+        host.bring_up(|| {
+            write("192.0.2.1");
+            host.write("route-Wired_connection_1", "");
+        });
+        assert!(reaches("192.0.2.7"));
+
+        host.done(&["change-begin"]);
+        write("198.51.100.1");
+        host.done(&["apply"]);
+        assert!(!answers("192.0.2.7".parse().unwrap()), "it is cut off");
+        let report = host.done(&["change-rollback"]);
+        assert_eq!(steps(&report, "ifup"), ["eth0"], "{report}");
+        assert!(reaches("192.0.2.7"));
+        assert_eq!(addresses("eth0")[0], "192.0.2.1/24");
+
+        // And where the change removes the file.
+        host.done(&["change-begin"]);
+        host.remove("ifcfg-Wired_connection_1");
+        host.done(&["apply"]);
+        assert!(!answers("192.0.2.7".parse().unwrap()));
+        host.done(&["change-rollback"]);
+        assert!(reaches("192.0.2.7"));
+    });
+}

@@ -67,14 +67,16 @@ pub fn between<T>(
     // All of the host's files: a snapshot from netcf knows fewer.
     let tree = Tree::at(&host.root, &host.scope, &snapshot.manifest.config_dir)?;
     let (present, saved) = (Present(&tree), snapshot.saved());
+    let present = host.backend.by_card(&present, &difference.cards);
+    let saved = host.backend.by_card(&saved, &difference.cards);
     let now = Side {
         view: &difference.now,
-        files: &present,
+        files: &*present,
         devices: &[],
     };
     let before = Side {
         view: &difference.before,
-        files: &saved,
+        files: &*saved,
         devices: &snapshot.manifest.devices,
     };
     work(now, before)

@@ -12,7 +12,7 @@ use super::plan::{Bounces, FileChange, View, bounces, touched};
 use super::transaction::Snapshot;
 use super::tree::Tree;
 use crate::error::Result;
-use crate::iface::backend::Files;
+use crate::iface::backend::{Card, Files};
 use crate::sys::name::InterfaceName;
 use crate::sys::node::Stat;
 
@@ -30,6 +30,8 @@ pub struct Difference {
     pub operator_path: Vec<InterfaceName>,
     /// What an apply has taken down or brought up since the change began.
     pub applied: BTreeSet<InterfaceName>,
+    /// The network cards that files may be for by their addresses.
+    pub cards: Vec<Card>,
     /// What was at the path of each of the snapshot's entries, in order, where it did not differ.
     pub unchanged: Vec<Option<Stat>>,
 }
@@ -57,9 +59,12 @@ fn explain(
     unfinished: &Unfinished,
 ) -> Difference {
     let Comparison { changes, unchanged } = found;
+    let cards = host.cards();
     let saved = &snapshot.saved();
     let present = Present(tree);
     let present = Compared::new(&present, saved, &changes);
+    let saved = &*host.backend.by_card(saved, &cards);
+    let present = &*host.backend.by_card(&present, &cards);
     let targets = link_targets(&snapshot.manifest.entries);
     let changes: Vec<_> = changes
         .into_iter()
@@ -76,7 +81,7 @@ fn explain(
             };
             FileChange {
                 interface_before: owner(change.kind != ChangeKind::Added, saved),
-                interface_now: owner(change.kind != ChangeKind::Removed, &present),
+                interface_now: owner(change.kind != ChangeKind::Removed, present),
                 change,
             }
         })
@@ -92,13 +97,14 @@ fn explain(
     let mut touched = touched(&changes);
     touched.extend(applied.iter().cloned());
     let before = view(host, touched.union(&unfinished.up), saved);
-    let now = view(host, touched.union(&unfinished.down), &present);
+    let now = view(host, touched.union(&unfinished.down), present);
     Difference {
         changes,
         before,
         now,
         operator_path,
         applied,
+        cards: cards.clone(),
         unchanged,
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use super::manifest::Device;
+use super::running::Running;
 use crate::apply::Applier;
-use crate::iface::backend::{Backend, Scope};
+use crate::iface::backend::{Backend, Card, Scope};
 use crate::state::StateDir;
 pub use crate::sys::boot::id as boot_id;
 use crate::sys::name::InterfaceName;
@@ -55,6 +56,16 @@ impl Host {
             mac: link.mac,
         })
         .collect()
+    }
+
+    /// The network cards, where interfaces go by the kernel's names for them. The host's own `ifup` is given the names
+    /// of files, and looks for a card by itself.
+    pub fn cards(&self) -> Vec<Card> {
+        if self.applier.needs_desired() {
+            Running::of(self).cards()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The interface that packets to the operator's SSH client leave by, and after it all that it rests

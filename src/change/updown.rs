@@ -36,9 +36,11 @@ pub fn run(
 ) -> Result<Vec<StepReport>> {
     let applier = host.applier.as_ref();
     let tree = Tree::now(&host.root, &host.scope)?;
-    let files = Present(&tree);
     let running = Running::of(host);
-    let names = names(host, verb, name, &files, &running)?;
+    let present = Present(&tree);
+    let cards = host.cards();
+    let files = &*host.backend.by_card(&present, &cards);
+    let names = names(host, verb, name, files, &running)?;
     if applier.is_idle() {
         let message =
             format!("{name} is left alone: there is nothing to take interfaces down or up with");
@@ -46,12 +48,12 @@ pub fn run(
             "--applier system runs this host's ifup and ifdown, --applier builtin speaks netlink",
         ));
     }
-    let dependencies = host.backend.dependencies(&names, &files);
+    let dependencies = host.backend.dependencies(&names, files);
     let order = match verb {
         Verb::Up => up_order(&names, &dependencies, &[]),
         Verb::Down => down_order(&names, &dependencies, &[]),
     };
-    let targets = targets(host, verb, &order, &files, &running)?;
+    let targets = targets(host, verb, &order, files)?;
     let after = match verb {
         Verb::Up => up_after(&order, &dependencies),
         Verb::Down => down_after(&order, &dependencies),
@@ -104,14 +106,13 @@ fn targets(
     verb: Verb,
     order: &[InterfaceName],
     files: &dyn Files,
-    running: &Running,
 ) -> Result<Vec<Target>> {
-    let (applier, cards) = (host.applier.as_ref(), running.cards());
+    let applier = host.applier.as_ref();
     let mut targets = Vec::new();
     for name in order {
         let desired = applier
             .needs_desired()
-            .then(|| host.backend.desired_of_card(name, files, &cards));
+            .then(|| host.backend.desired(name, files));
         let desired = match (verb, desired) {
             // What cannot be understood is no reason to leave it up.
             (Verb::Down, desired) => desired.and_then(Result::ok),

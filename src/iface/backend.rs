@@ -131,13 +131,10 @@ pub trait Backend {
     /// where it asks for what the built-in applier does not know.
     fn desired(&self, name: &InterfaceName, files: &dyn Files) -> Result<Desired>;
 
-    /// As [`Backend::desired`], also where a file is the interface's by the address of one of `cards`.
-    fn desired_of_card(
-        &self,
-        name: &InterfaceName,
-        files: &dyn Files,
-        cards: &[Card],
-    ) -> Result<Desired>;
+    /// The same `files`, each of which that is for one of `cards` by its address alone naming it: then
+    /// [`Backend::interface_of`], [`Backend::configured`], [`Backend::dependencies`] and [`Backend::desired`] know it by
+    /// the kernel's name.
+    fn by_card<'a>(&self, files: &'a dyn Files, cards: &'a [Card]) -> Box<dyn Files + 'a>;
 
     /// The interfaces that are configured and no part of another, in the order of their names' bytes.
     fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>>;

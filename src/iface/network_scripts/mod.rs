@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `naming` | which file names count, and for what |
 //! | `config` | finding an interface's file and reading its keys |
+//! | `by_card` | files that are a card's by its address, seen as if they named it |
 //! | `scan` | passing over files that are for other interfaces |
 //! | `depends` | lower devices |
 //! | `refuse` | what the built-in applier does not do |
@@ -27,6 +28,7 @@
 mod addresses;
 mod bond;
 mod bridge;
+mod by_card;
 mod config;
 mod definition;
 mod depends;
@@ -51,6 +53,7 @@ use super::model::Interface;
 use crate::apply::desired::{Desired, LinkKind};
 use crate::sys::name::InterfaceName;
 use crate::{Error, Result};
+use by_card::ByCard;
 use config::Config;
 use definition::inventory::Inventory;
 use definition::{define, present, undefine};
@@ -108,24 +111,8 @@ impl Backend for NetworkScripts {
         desired(name, Config::find(name, files)?, files)
     }
 
-    fn desired_of_card(
-        &self,
-        name: &InterfaceName,
-        files: &dyn Files,
-        cards: &[Card],
-    ) -> Result<Desired> {
-        if !cards.iter().any(|card| card.name == *name) || Config::direct(name, files)?.is_some() {
-            return self.desired(name, files);
-        }
-        let inventory = Inventory::read(files, cards)?;
-        let by_address = inventory.find(name).filter(|entry| entry.is_by_address());
-        match by_address {
-            Some(entry) => {
-                let config = entry.config().clone().with_global(files)?;
-                desired(name, Some(config), files)
-            }
-            None => self.desired(name, files),
-        }
+    fn by_card<'a>(&self, files: &'a dyn Files, cards: &'a [Card]) -> Box<dyn Files + 'a> {
+        Box::new(ByCard::new(files, cards))
     }
 
     fn interfaces(&self, files: &dyn Files, cards: &[Card]) -> Result<Vec<InterfaceName>> {

@@ -24,10 +24,10 @@ pub(in crate::iface::network_scripts) struct Upper {
 }
 
 /// The cards' names by their addresses.
-pub(super) struct Cards<'a>(BTreeMap<MacAddress, &'a InterfaceName>);
+pub(in crate::iface::network_scripts) struct Cards<'a>(BTreeMap<MacAddress, &'a InterfaceName>);
 
 impl<'a> Cards<'a> {
-    pub(super) fn of(cards: &'a [Card]) -> Self {
+    pub(in crate::iface::network_scripts) fn of(cards: &'a [Card]) -> Self {
         Self(cards.iter().map(|card| (card.mac, &card.name)).collect())
     }
 }
@@ -102,7 +102,11 @@ impl Found<'_> {
 
 impl Entry {
     /// The file `name`, which holds `bytes`; `None` for one that is no configuration.
-    pub(super) fn of(name: OsString, bytes: Vec<u8>, cards: &Cards<'_>) -> Option<Self> {
+    pub(in crate::iface::network_scripts) fn of(
+        name: OsString,
+        bytes: Vec<u8>,
+        cards: &Cards<'_>,
+    ) -> Option<Self> {
         let part = FileName::of(&name)?.part;
         let (head, config) = if let Some(values) = plain::values(&bytes, KEYS) {
             let found = values.map(|value| value.map_or(Found::Unset, |it| Found::Is(it.into())));
