@@ -55,21 +55,6 @@ impl Row {
         }
     }
 
-    /// A time that should be at most `more` beyond the reference's: where most of both is the kernel's.
-    #[allow(dead_code, reason = "not every benchmark has one")]
-    pub(crate) fn beyond(
-        figure: String,
-        ncf: Duration,
-        reference: Duration,
-        more: Duration,
-    ) -> Self {
-        Self {
-            target: format!("+{} at most", milliseconds(more)),
-            met: Some(ncf <= reference + more),
-            ..Self::times(figure, ncf, reference, None)
-        }
-    }
-
     /// A size in bytes that should be below `limit`.
     #[allow(dead_code, reason = "not every benchmark measures one")]
     pub(crate) fn size(figure: String, bytes: u64, limit: u64) -> Self {

@@ -5,6 +5,7 @@ mod at_boot;
 mod boot;
 mod change;
 mod diff;
+mod helper;
 mod history;
 mod interface;
 mod ncftool;
@@ -194,11 +195,14 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs the command line `arguments`, the program's name first: under the name `ncftool`, as that does. Returns the
-/// exit status.
+/// exit status. Only the program `ncf` may call it, for commands start that once more.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<_> = arguments.into_iter().collect();
     if ncftool::is_meant(arguments.first()) {
         return ncftool::run(arguments.get(1..).unwrap_or_default());
+    }
+    if helper::is_meant(arguments.first()) {
+        return helper::run(arguments.get(1..).unwrap_or_default());
     }
     let cli = match parse::parse(&arguments) {
         Ok(cli) => cli,

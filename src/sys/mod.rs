@@ -7,6 +7,7 @@ pub mod clock;
 pub mod conf;
 pub mod daemon;
 pub mod escape;
+pub mod helper;
 pub mod motd;
 pub mod name;
 pub mod namespace;

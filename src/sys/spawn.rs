@@ -6,10 +6,13 @@
 //! then be deaf to `SIGTERM`. So this uses `posix_spawn(3)`, which sets the masks itself, and starts
 //! the child from a thread whose working directory and file mode creation mask are its own
 //! (`unshare(2)`, `CLONE_FS`), for which no privilege is needed.
+//!
+//! Nor does the child get files that the caller of this program left open for it: a dhclient that stays behind, with a
+//! script's lock or the end of its pipe, would keep that script waiting.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -19,7 +22,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
 /// What to start.
@@ -33,14 +36,18 @@ pub(super) struct Image {
 }
 
 /// Starts it as the leader of a new process group, in `/`, with umask 022, no input, and both
-/// outputs going to `output`. The receiver gets one message once it has ended; it is not yet reaped then.
+/// outputs going to `output`. The receiver gets one message once it has ended; whoever takes that must reap it. Of a child
+/// whose receiver is gone nobody else needs to think.
 pub(super) fn spawn(image: Image, output: BorrowedFd<'_>) -> std::io::Result<(Pid, Receiver<()>)> {
     let output = output.try_clone_to_owned()?;
     let nothing = File::open("/dev/null")?;
     let (started, start) = mpsc::channel();
-    let (sender, ended) = mpsc::channel();
+    // A message is taken or it is not: nothing is left in between that nobody would ever read.
+    let (sender, ended) = mpsc::sync_channel(0);
     let waiter = thread::Builder::new().name("command".to_owned());
     waiter.spawn(move || {
+        // This thread may be older than a `SignalGuard`, and signals go to whichever thread takes them.
+        let _ = SigSet::all().thread_block();
         if unshare(CloneFlags::CLONE_FS).is_ok() {
             // Somewhere that needs no network: the operator's own directory may be on NFS.
             let _ = std::env::set_current_dir("/");
@@ -55,7 +62,9 @@ pub(super) fn spawn(image: Image, output: BorrowedFd<'_>) -> std::io::Result<(Pi
         if let Some(pid) = pid {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
             while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
-            let _ = sender.send(());
+            if sender.send(()).is_err() {
+                let _ = waitpid(pid, None);
+            }
         }
     })?;
     let pid = start.recv().map_err(std::io::Error::other)??;
@@ -67,6 +76,9 @@ fn start_now(image: &Image, nothing: &File, output: &OwnedFd) -> nix::Result<Pid
     files.add_dup2(nothing.as_raw_fd(), 0)?;
     files.add_dup2(output.as_raw_fd(), 1)?;
     files.add_dup2(output.as_raw_fd(), 2)?;
+    for file in inherited() {
+        files.add_close(file)?;
+    }
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
         PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
@@ -79,6 +91,17 @@ fn start_now(image: &Image, nothing: &File, output: &OwnedFd) -> nix::Result<Pid
     attributes.set_sigdefault(&settable_signals())?;
     let (arguments, environment) = (&image.arguments, &image.environment);
     posix_spawn(&image.program, &files, &attributes, arguments, environment)
+}
+
+/// The files beyond the first three that a child would get. That one is closed already is no error there.
+fn inherited() -> Vec<RawFd> {
+    let open = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    open.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|file| *file > 2)
+        .collect()
 }
 
 /// All signals but the two whose disposition cannot be set.

@@ -18,7 +18,7 @@ use crate::vnet::active::Running;
 use crate::vnet::lifecycle;
 use crate::vnet::model::{Network, PortRequest};
 use crate::vnet::name::NetworkName;
-use crate::vnet::plug::{Plugged, Plugger, Repaired, Request};
+use crate::vnet::plug::{Deleting, Plugged, Plugger, Repaired, Request};
 use crate::vnet::pool::Skipped;
 use crate::vnet::ports::{Owner, PortId, Ports, QemuOptions, Read, Reserved};
 use crate::vnet::store::Store;
@@ -90,7 +90,8 @@ enum Format {
 
 /// Unplug a guest
 ///
-/// Takes away what plug made, and puts a virtual function back as it was.
+/// Takes away what plug made, and puts a virtual function back as it was. It is done once nobody can see the device any
+/// more; the kernel frees it a little later.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(super) struct UnplugArgs {
@@ -242,7 +243,7 @@ pub(super) fn repair(_args: &RepairArgs, session: &Session, output: &Output) -> 
     let lock = session.host.state.lock_within("net repair", PATIENCE)?;
     let _unbroken = SignalGuard::block()?;
     let gone = lifecycle::repair(&session.host.state, &lock)?;
-    let mut plugger = Plugger::open(&session.host.state, &lock)?;
+    let mut plugger = Plugger::open(&session.host.state, &lock, Deleting::ByHelper)?;
     plugger.repair()?;
     let mut repaired: Vec<_> = gone.iter().map(Repaired::network).collect();
     repaired.extend(plugger.repaired());
@@ -287,7 +288,7 @@ pub(super) fn opened<'a>(
     lock: &'a Lock,
     output: &Output,
 ) -> Result<Plugger<'a>> {
-    let mut plugger = Plugger::open(&session.host.state, lock)?;
+    let mut plugger = Plugger::open(&session.host.state, lock, Deleting::ByHelper)?;
     say_repaired(&mut plugger, output);
     Ok(plugger)
 }

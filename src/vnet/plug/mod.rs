@@ -13,9 +13,11 @@
 //! | `function` | virtual functions, changed and put back |
 //! | `limits` | limits of ports |
 //! | `undo` | and made undone |
+//! | `delete` | devices deleted without waiting for the kernel to free them |
 //! | `refusal` | what cannot be had, and why |
 //! | `repair` | state and kernel made to agree |
 
+pub mod delete;
 mod function;
 pub(super) mod limits;
 mod look;
@@ -45,6 +47,7 @@ use crate::vnet::ports::{
     Reserved, Tap,
 };
 
+pub use delete::Deleting;
 pub use place::{Place, Placed};
 pub use repair::Repaired;
 
@@ -55,6 +58,7 @@ pub const MAX_QUEUES: u16 = 256;
 pub struct Kernel {
     socket: Socket,
     sysfs: Sysfs,
+    deleting: Deleting,
 }
 
 impl Kernel {
@@ -63,6 +67,7 @@ impl Kernel {
         Ok(Self {
             socket: Socket::open()?,
             sysfs: Sysfs::new("/sys"),
+            deleting: Deleting::default(),
         })
     }
 
@@ -133,7 +138,7 @@ pub struct Plugger<'a> {
 
 impl<'a> Plugger<'a> {
     /// Begins, and undoes what a killed process left half-made or half-removed.
-    pub fn open(state: &'a StateDir, lock: &'a Lock) -> Result<Self> {
+    pub fn open(state: &'a StateDir, lock: &'a Lock, deleting: Deleting) -> Result<Self> {
         let ports = Ports::new(state, &boot::id()?);
         ports.prepare(lock)?;
         let mut plugger = Self {
@@ -141,7 +146,10 @@ impl<'a> Plugger<'a> {
             lock,
             reserved: Reserved::beside(&ports),
             ports,
-            kernel: Kernel::open()?,
+            kernel: Kernel {
+                deleting,
+                ..Kernel::open()?
+            },
             index: None,
             repaired: Vec::new(),
         };

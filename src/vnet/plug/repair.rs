@@ -1,5 +1,6 @@
 //! State and kernel made to agree.
 
+use super::delete::{MACVTAP, TAP};
 use super::{Kernel, Plugger};
 use crate::error::{Error, Result};
 use crate::vnet::name::NetworkName;
@@ -106,7 +107,7 @@ impl Kernel {
         let id = port.id;
         match &port.connection {
             Connection::Tap(tap) => {
-                let Some(link) = self.device_of(port, "tun")? else {
+                let Some(link) = self.device_of(port, TAP)? else {
                     return Ok(Found::Gone(format!("there is no {id}")));
                 };
                 let Some(bridge) = self.socket.link(&tap.bridge)? else {
@@ -118,7 +119,7 @@ impl Kernel {
                 }
                 Ok(Found::Outside(format!("it was not in {}", tap.bridge)))
             }
-            Connection::Macvtap(macvtap) => match self.device_of(port, "macvtap")? {
+            Connection::Macvtap(macvtap) => match self.device_of(port, MACVTAP)? {
                 Some(_) => Ok(Found::Good),
                 None => Ok(Found::Gone(format!(
                     "there is no {id}, {} may have been away",
@@ -137,7 +138,7 @@ impl Kernel {
             return Ok(());
         };
         let bridge = self.existing(&tap.bridge)?;
-        match self.device_of(port, "tun")? {
+        match self.device_of(port, TAP)? {
             Some(link) => self.join(&link, &bridge, tap, port.mac),
             None => Ok(()),
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Kernel;
+use super::delete::{MACVTAP, TAP};
 use super::make::device_name;
 use crate::error::{Context, Result};
 use crate::sys::netlink::link::Link;
@@ -12,9 +13,9 @@ impl Kernel {
     /// Removes what there is of the port. What is gone already is no error.
     pub(super) fn undo(&mut self, port: &Port) -> Result<()> {
         match &port.connection {
-            Connection::Tap(_) => self.delete_device(port, "tun"),
+            Connection::Tap(_) => self.delete_device(port, TAP),
             Connection::Macvtap(macvtap) => {
-                self.delete_device(port, "macvtap")?;
+                self.delete_device(port, MACVTAP)?;
                 remove_node(macvtap)?;
                 match &macvtap.function {
                     Some(change) => self.restore_function(change),
@@ -31,7 +32,7 @@ impl Kernel {
     /// Deletes the port's device, if it is one and not another's that has the name since.
     fn delete_device(&mut self, port: &Port, kind: &str) -> Result<()> {
         match self.device_of(port, kind)? {
-            Some(link) => self.socket.delete_link(&link),
+            Some(link) => self.deleting.delete(&mut self.socket, &link),
             None => Ok(()),
         }
     }

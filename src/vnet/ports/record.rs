@@ -24,6 +24,9 @@ use crate::vnet::pool::{Device, Sharing};
 #[serde(try_from = "String", into = "String")]
 pub struct PortId(pub u32);
 
+/// What aliases of ports' devices begin with.
+const ALIAS: &str = "ncf: port of ";
+
 /// Why a text is not the name of a port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a port: ncf and a number is, as 'ncf net ports' lists them")]
@@ -252,10 +255,15 @@ impl Port {
         }
     }
 
+    /// Whether a device with this alias is marked as a port's.
+    pub fn is_alias(text: &str) -> bool {
+        text.starts_with(ALIAS)
+    }
+
     /// What its device is marked with, so that ncf knows it again: see `IFLA_IFALIAS`.
     pub fn alias(&self) -> String {
         const LONGEST: usize = 255;
-        let text = format!("ncf: port of {} in {}", self.owner, self.network);
+        let text = format!("{ALIAS}{} in {}", self.owner, self.network);
         let ends = text.char_indices().map(|(at, it)| at + it.len_utf8());
         let cut = ends.take_while(|end| *end <= LONGEST).last();
         text.get(..cut.unwrap_or_default())
