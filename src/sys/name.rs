@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use arrayvec::ArrayString;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest interface name in bytes: `IFNAMSIZ` in `<linux/if.h>` is 16 with its NUL.
 pub const MAX_NAME: usize = 15;
@@ -14,9 +16,10 @@ pub const MAX_NAME: usize = 15;
 /// space. Beyond them, names that would be dangerous as an argument or a file name are refused: a
 /// leading `-`, control characters, bytes outside ASCII. A colon is allowed once, as in
 /// an alias label, with something on both sides of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct InterfaceName(String);
+///
+/// It is kept in place, for pools have a thousand of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName(ArrayString<MAX_NAME>);
 
 impl InterfaceName {
     /// The name as text.
@@ -27,7 +30,11 @@ impl InterfaceName {
     /// The device: `eth0` of `eth0:1`, else the name itself.
     #[must_use]
     pub fn device(&self) -> Self {
-        Self(self.0.split(':').next().unwrap_or_default().to_owned())
+        let mut device = self.0;
+        if let Some(at) = device.find(':') {
+            device.truncate(at);
+        }
+        Self(device)
     }
 
     /// Whether this is an alias such as `eth0:1`.
@@ -48,25 +55,34 @@ impl FromStr for InterfaceName {
     type Err = BadName;
 
     fn from_str(name: &str) -> Result<Self, BadName> {
-        let reason = if name.is_empty() {
-            "it is empty"
-        } else if name.len() > MAX_NAME {
-            "it is longer than 15 bytes"
-        } else if name == "." || name == ".." || name.contains('/') {
-            "it is a path"
-        } else if name.starts_with('-') {
-            "it begins with '-'"
-        } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            "only visible ASCII characters are allowed"
-        } else if name.matches(':').count() > 1 || name.starts_with(':') || name.ends_with(':') {
-            "a colon is allowed only once, between a device and an alias number"
-        } else {
-            return Ok(Self(name.to_owned()));
+        let bad = |reason| {
+            Err(BadName {
+                name: name.to_owned(),
+                reason,
+            })
         };
-        Err(BadName {
-            name: name.to_owned(),
-            reason,
-        })
+        let Ok(kept) = ArrayString::from(name) else {
+            return bad("it is longer than 15 bytes");
+        };
+        let (mut slashes, mut colons, mut others) = (0, 0, 0);
+        for byte in name.bytes() {
+            slashes += u32::from(byte == b'/');
+            colons += u32::from(byte == b':');
+            others += u32::from(!byte.is_ascii_graphic());
+        }
+        if name.is_empty() {
+            bad("it is empty")
+        } else if name == "." || name == ".." || slashes > 0 {
+            bad("it is a path")
+        } else if name.starts_with('-') {
+            bad("it begins with '-'")
+        } else if others > 0 {
+            bad("only visible ASCII characters are allowed")
+        } else if colons > 1 || name.starts_with(':') || name.ends_with(':') {
+            bad("a colon is allowed only once, between a device and an alias number")
+        } else {
+            Ok(Self(kept))
+        }
     }
 }
 
@@ -80,7 +96,34 @@ impl TryFrom<String> for InterfaceName {
 
 impl From<InterfaceName> for String {
     fn from(name: InterfaceName) -> Self {
-        name.0
+        name.0.as_str().to_owned()
+    }
+}
+
+impl Serialize for InterfaceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for InterfaceName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Takes a name from where it is read, without a copy in between.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = InterfaceName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an interface")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<InterfaceName, E> {
+        name.parse().map_err(E::custom)
     }
 }
 

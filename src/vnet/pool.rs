@@ -26,7 +26,7 @@ impl Device {
     /// What its `Display` has printed; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         // The name of a network device has one colon at most, and a PCI address has two.
-        if text.matches(':').count() > 1 {
+        if text.bytes().filter(|byte| *byte == b':').count() > 1 {
             text.parse().ok().map(Self::Pci)
         } else {
             text.parse().ok().map(Self::Link)
@@ -65,6 +65,11 @@ struct Use {
 }
 
 impl Usage {
+    /// Makes room for as many devices more.
+    pub fn reserve(&mut self, more: usize) {
+        self.used.reserve(more);
+    }
+
     /// Counts one port.
     pub fn add(&mut self, device: Device, sharing: Sharing) {
         let used = self.used.entry(device).or_default();

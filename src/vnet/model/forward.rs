@@ -1,5 +1,8 @@
 //! What the guests of a network are connected to: the forward mode and what goes with it.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use serde::{Deserialize, Serialize};
 
 use super::attribute::{device, required_device, yes_no};
@@ -367,8 +370,8 @@ impl<'a> Pool<'a> {
 }
 
 /// Fails where one is there twice: it would be counted as two, and given away twice.
-fn twice<T: Ord + std::fmt::Display>(devices: &[(Element<'_>, T)]) -> Result<(), Error> {
-    let mut seen = std::collections::BTreeSet::new();
+fn twice<T: Eq + Hash + std::fmt::Display>(devices: &[(Element<'_>, T)]) -> Result<(), Error> {
+    let mut seen = HashSet::with_capacity(devices.len());
     match devices.iter().find(|(_, device)| !seen.insert(device)) {
         Some((element, device)) => Err(element.error(format!("{device} is there twice"))),
         None => Ok(()),
