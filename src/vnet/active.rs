@@ -18,8 +18,9 @@ use nix::libc;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
+use super::model::Network;
 use super::name::NetworkName;
-use super::store::read_stored;
+use super::store::{Store, read_stored};
 use crate::error::{Context as _, Error, Result};
 use crate::state::{Lock, StateDir, boot_dir};
 use crate::sys::name::{InterfaceName, MacAddress};
@@ -159,7 +160,8 @@ impl<'a> Running<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.context(failed)?,
         };
-        let mut text = String::new();
+        let size = file.metadata().context(failed)?.len().min(SIZE_LIMIT);
+        let mut text = String::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
         file.take(SIZE_LIMIT)
             .read_to_string(&mut text)
             .context(failed)?;
@@ -184,6 +186,18 @@ impl<'a> Running<'a> {
     /// The record of a network that runs; `None` where it does not.
     pub fn active(self, name: &NetworkName) -> Result<Option<Active>> {
         Ok(self.record(name)?.filter(|it| it.phase == Phase::Running))
+    }
+
+    /// What a network that must run says of itself.
+    ///
+    /// Fails where there is none of that name, or where it does not run.
+    pub fn must_run(self, name: &NetworkName) -> Result<Network> {
+        if let Some(active) = self.active(name)? {
+            return active.definition().map(Definition::into_network);
+        }
+        Store::new(self.state).must_have(name)?;
+        Err(Error::state(format!("the network {name} is not active"))
+            .hint(format!("'ncf net start {name}' starts it")))
     }
 
     /// The names of all that have a record, sorted.

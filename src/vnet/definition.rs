@@ -54,6 +54,11 @@ impl Definition {
         &self.text
     }
 
+    /// What it says, without the text.
+    pub fn into_network(self) -> Network {
+        self.network
+    }
+
     /// What it says.
     pub fn network(&self) -> &Network {
         &self.network

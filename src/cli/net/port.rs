@@ -16,7 +16,7 @@ use crate::sys::name::MacAddress;
 use crate::sys::signals::SignalGuard;
 use crate::vnet::active::Running;
 use crate::vnet::lifecycle;
-use crate::vnet::model::{Network, PortRequest};
+use crate::vnet::model::PortRequest;
 use crate::vnet::name::NetworkName;
 use crate::vnet::plug::{Deleting, Plugged, Plugger, Repaired, Request};
 use crate::vnet::pool::Skipped;
@@ -127,7 +127,7 @@ pub(super) fn plug(args: PlugArgs, session: &Session, output: &Output) -> Done {
     super::must_run_here(session)?;
     let lock = session.host.state.lock_within("net plug", PATIENCE)?;
     let mut plugger = opened(session, &lock, output)?;
-    let network = running(session, &args.network)?;
+    let network = Running::new(&session.host.state).must_run(&args.network)?;
     let bandwidth = Bandwidth {
         inbound: args.inbound,
         outbound: args.outbound,
@@ -300,17 +300,6 @@ fn say_repaired(plugger: &mut Plugger<'_>, output: &Output) {
             Some(error) => output.warn(&not_repaired(&repaired, error)),
         }
     }
-}
-
-/// The definition that a network runs by.
-pub(super) fn running(session: &Session, name: &NetworkName) -> Result<Network> {
-    let state = &session.host.state;
-    if let Some(active) = Running::new(state).active(name)? {
-        return Ok(active.definition()?.network().clone());
-    }
-    Store::new(state).must_have(name)?;
-    Err(Error::state(format!("the network {name} is not active"))
-        .hint(format!("'ncf net start {name}' starts it")))
 }
 
 pub(super) fn warn_skipped(skipped: &[Skipped], output: &Output) {

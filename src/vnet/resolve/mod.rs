@@ -120,13 +120,7 @@ impl<'a> Finder<'a> {
 
     /// The definition that a network runs by.
     fn network(&self, name: &NetworkName) -> Result<Network> {
-        let running = Running::new(self.state).active(name)?;
-        let Some(running) = running else {
-            Store::new(self.state).must_have(name)?;
-            let error = Error::state(format!("the network {name} is not active"));
-            return Err(error.hint(format!("'ncf net start {name}' starts it")));
-        };
-        Ok(running.definition()?.network().clone())
+        Running::new(self.state).must_run(name)
     }
 
     /// The place of an interface, and what its port has. What it takes counts from now on.
