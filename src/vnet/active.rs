@@ -1,15 +1,18 @@
 //! What runs: a record for each network that was started since this boot.
 //!
 //! ```text
-//! STATE/run/networks/BOOT-ID/NAME.json   the definition that it runs by, the bridge that was made, switches that were set
+//! STATE/run/networks/BOOT-ID/NAME.record   the bridge that was made, switches that were set, the definition that it runs by
 //! ```
+//!
+//! The first line is JSON, the rest the definition as it is: in JSON each of its quotes would have to be escaped, and
+//! that of a pool can be long.
 //!
 //! The record is there before the first thing is made and after the last is gone, so that whatever is killed in
 //! between can be undone by the next command. It is renamed into place whole and not synced: after a power cut there
 //! is another boot, and records of an earlier boot are not even read.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
@@ -31,8 +34,11 @@ use crate::xml::{MAX_SIZE, Source};
 /// The format of a record. A newer one is refused.
 const FORMAT: u32 = 1;
 
-/// A record is a definition and a few names; in JSON each byte of the definition may take six.
-const SIZE_LIMIT: u64 = 8 * MAX_SIZE as u64;
+/// A record is a definition and a few names.
+const SIZE_LIMIT: u64 = 2 * MAX_SIZE as u64;
+
+/// What follows the name of the network in that of its record.
+const RECORD: &str = ".record";
 
 /// How far a network has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +101,9 @@ pub struct Active {
     /// What it needs of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Needs>,
+    /// How long `definition` is, in bytes.
+    size: usize,
+    #[serde(skip)]
     definition: String,
 }
 
@@ -111,6 +120,7 @@ impl Active {
             limited: None,
             limits_follow: false,
             needs: Vec::new(),
+            size: definition.text().len(),
             definition: definition.text().to_owned(),
         })
     }
@@ -122,16 +132,19 @@ impl Active {
 
     /// The definition that it runs by.
     pub fn definition(&self) -> Result<Definition> {
-        let source = Source::new(
-            format!("the running network {}", self.name),
-            &*self.definition,
-        );
-        read_stored(&source, &self.name)
+        self.clone().into_definition()
+    }
+
+    /// The same, where nothing else of the record is needed.
+    pub fn into_definition(self) -> Result<Definition> {
+        let name = format!("the running network {}", self.name);
+        read_stored(&Source::new(name, self.definition), &self.name)
     }
 
     /// Takes another definition to run by.
     pub fn set_definition(&mut self, definition: &Definition) {
         definition.text().clone_into(&mut self.definition);
+        self.size = self.definition.len();
     }
 }
 
@@ -169,8 +182,10 @@ impl<'a> Running<'a> {
             let hint = format!("if nothing of the network {name} is left, remove the file");
             Error::failed(failed()).because(what.to_owned()).hint(hint)
         };
-        let record: Active =
-            serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
+        let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let rest = text.len() - rest.len();
+        let mut record: Active =
+            serde_json::from_str(head).map_err(|error| damaged(&error.to_string()))?;
         if record.format != FORMAT {
             return Err(damaged(&format!(
                 "its format is {}, known is {FORMAT}",
@@ -180,6 +195,15 @@ impl<'a> Running<'a> {
         if record.name != *name {
             return Err(damaged(&format!("it is of the network {}", record.name)));
         }
+        text.drain(..rest);
+        if record.size != text.len() {
+            return Err(damaged(&format!(
+                "its definition has {} bytes, and should have {}",
+                text.len(),
+                record.size
+            )));
+        }
+        record.definition = text;
         Ok(Some(record))
     }
 
@@ -193,7 +217,7 @@ impl<'a> Running<'a> {
     /// Fails where there is none of that name, or where it does not run.
     pub fn must_run(self, name: &NetworkName) -> Result<Network> {
         if let Some(active) = self.active(name)? {
-            return active.definition().map(Definition::into_network);
+            return active.into_definition().map(Definition::into_network);
         }
         Store::new(self.state).must_have(name)?;
         Err(Error::state(format!("the network {name} is not active"))
@@ -211,7 +235,7 @@ impl<'a> Running<'a> {
         let mut names = Vec::new();
         for entry in entries {
             let name = entry.context(failed)?.file_name();
-            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            let name = name.to_str().and_then(|name| name.strip_suffix(RECORD));
             names.extend(name.and_then(|name| name.parse::<NetworkName>().ok()));
         }
         names.sort();
@@ -229,12 +253,11 @@ impl<'a> Running<'a> {
     pub fn write(self, record: &Active, lock: &Lock) -> Result<()> {
         let failed = || format!("cannot note what becomes of the network {}", record.name);
         let dir = boot_dir::make(&self.above(), &boot::id()?, lock).context(failed)?;
-        let text = serde_json::to_string(record)
+        let head = serde_json::to_string(record)
             .map_err(|error| Error::failed(failed()).because(error))?;
         let path = self.path(&record.name)?;
         let beside = dir.join(format!(".{}.new", record.name));
-        let written =
-            fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = fs::write(&beside, format!("{head}\n{}", record.definition));
         let renamed = written.and_then(|()| fs::rename(&beside, &path));
         renamed
             .inspect_err(|_| drop(fs::remove_file(&beside)))
@@ -269,7 +292,7 @@ impl<'a> Running<'a> {
     }
 
     fn path(self, name: &NetworkName) -> Result<PathBuf> {
-        Ok(self.dir()?.join(format!("{name}.json")))
+        Ok(self.dir()?.join(format!("{name}{RECORD}")))
     }
 }
 
@@ -301,7 +324,7 @@ mod tests {
         // What another boot has left, whatever a power cut made of it, is not looked at.
         let earlier = running.above().join("6e0e6d8a-6a5c-4b7e-8c6d-111111111111");
         fs::rename(running.dir().unwrap(), &earlier).unwrap();
-        fs::write(earlier.join("one.json"), "").unwrap();
+        fs::write(earlier.join("one.record"), "").unwrap();
         assert_eq!(running.record(&record.name).unwrap(), None);
         assert!(running.records().unwrap().is_empty());
         running.write(&record, &lock).unwrap();
@@ -322,6 +345,8 @@ mod tests {
             "",
             "{}",
             &text[..text.len() / 2],
+            &text[..text.len() - 1],
+            text.lines().next().unwrap(),
             &text.replace("\"format\":1", "\"format\":2"),
             &text.replace("\"one\"", "\"two\""),
         ] {

@@ -260,7 +260,7 @@ struct Pool<'a> {
 impl<'a> Pool<'a> {
     fn from_xml(forward: Element<'a>) -> Result<Self> {
         let dev = device(forward, "dev")?;
-        let mut interfaces = Vec::new();
+        let mut interfaces = Vec::with_capacity(forward.children_named("interface").count());
         for element in forward.children_named("interface") {
             interfaces.push((element, required_device(element, "dev")?));
         }
