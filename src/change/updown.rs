@@ -12,7 +12,7 @@ use super::tree::Tree;
 use crate::apply::Target;
 use crate::apply::schedule::{self, StepReport, Verb};
 use crate::error::{Context, Error, Result};
-use crate::iface::backend::Files;
+use crate::iface::backend::{Card, Files};
 use crate::iface::order::{down_after, down_order, up_after, up_order};
 use crate::state::Lock;
 use crate::sys::name::InterfaceName;
@@ -38,9 +38,11 @@ pub fn run(
     let tree = Tree::now(&host.root, &host.scope)?;
     let running = Running::of(host);
     let present = Present(&tree);
-    let cards = host.cards();
-    let files = &*host.backend.by_card(&present, &cards);
-    let names = names(host, verb, name, files, &running)?;
+    let cards = running.cards();
+    // As `Host::cards()`, of what was asked already.
+    let by_name: &[Card] = if applier.needs_desired() { &cards } else { &[] };
+    let files = &*host.backend.by_card(&present, by_name);
+    let names = names(host, verb, name, files, &running, &cards)?;
     if applier.is_idle() {
         let message =
             format!("{name} is left alone: there is nothing to take interfaces down or up with");
@@ -92,12 +94,13 @@ fn names(
     name: &InterfaceName,
     files: &dyn Files,
     running: &Running,
+    cards: &[Card],
 ) -> Result<BTreeSet<InterfaceName>> {
-    let (backend, cards) = (host.backend.as_ref(), running.cards());
+    let backend = host.backend.as_ref();
     if verb == Verb::Up && running.is_known() {
-        backend.with_lower(name, files, &cards, &|lower| running.carries(lower))
+        backend.with_lower(name, files, cards, &|lower| running.carries(lower))
     } else {
-        backend.with_ports(name, files, &cards)
+        backend.with_ports(name, files, cards)
     }
 }
 

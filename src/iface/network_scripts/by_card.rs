@@ -30,7 +30,8 @@ impl<'a> ByCard<'a> {
 
     /// What the file `name` holds, which is `bytes`, and the device that they leave out.
     fn with_device(&self, name: &OsStr, bytes: Vec<u8>) -> Vec<u8> {
-        if !config::is_ifcfg(name) || !bytes.windows(KEY.len()).any(|it| it == KEY) {
+        let has_address = || bytes.windows(KEY.len()).any(|it| it == KEY);
+        if self.cards.is_empty() || !config::is_ifcfg(name) || !has_address() {
             return bytes;
         }
         let Some(entry) = Entry::of(name.to_owned(), bytes.clone(), &self.cards) else {
@@ -99,46 +100,20 @@ mod tests {
             name: "eth5".parse().unwrap(),
             mac: "52:54:00:00:00:05".parse().unwrap(),
         }];
-        let named: &[u8] = b"HWADDR=52:54:00:00:00:05\nMTU=1400\nDEVICE=eth5\n";
-        let cases: [(&str, &[u8], &[u8]); 8] = [
-            (
-                "ifcfg-Profile_1",
-                b"HWADDR=52:54:00:00:00:05\nMTU=1400\n",
-                named,
-            ),
-            ("ifcfg-x", b"HWADDR=$(mac)\n", b"HWADDR=$(mac)\n"),
-            (
-                "ifcfg-x",
-                b"HWADDR=52:54:00:00:00:06\n",
-                b"HWADDR=52:54:00:00:00:06\n",
-            ),
-            (
-                "ifcfg-x",
-                b"DEVICE=x\nHWADDR=52:54:00:00:00:05\n",
-                b"DEVICE=x\nHWADDR=52:54:00:00:00:05\n",
-            ),
-            (
-                "ifcfg-x",
-                b"MACADDR=52:54:00:00:00:05\n",
-                b"MACADDR=52:54:00:00:00:05\n",
-            ),
+        let by_address = b"HWADDR=52:54:00:00:00:05\nMTU=1400\n";
+        let named = b"HWADDR=52:54:00:00:00:05\nMTU=1400\nDEVICE=eth5\n";
+        let mut cases: Vec<(_, &[u8], &[u8])> = vec![("ifcfg-Profile_1", by_address, named)];
+        let others: [(_, &[u8]); 7] = [
+            ("ifcfg-x", b"HWADDR=$(mac)\n"),
+            ("ifcfg-x", b"HWADDR=52:54:00:00:00:06\n"),
+            ("ifcfg-x", b"DEVICE=x\nHWADDR=52:54:00:00:00:05\n"),
+            ("ifcfg-x", b"MACADDR=52:54:00:00:00:05\n"),
             // The quotation would swallow what is appended.
-            (
-                "ifcfg-x",
-                b"HWADDR=52:54:00:00:00:05\nX='",
-                b"HWADDR=52:54:00:00:00:05\nX='",
-            ),
-            (
-                "ifcfg-x.bak",
-                b"HWADDR=52:54:00:00:00:05\n",
-                b"HWADDR=52:54:00:00:00:05\n",
-            ),
-            (
-                "route-x",
-                b"HWADDR=52:54:00:00:00:05\n",
-                b"HWADDR=52:54:00:00:00:05\n",
-            ),
+            ("ifcfg-x", b"HWADDR=52:54:00:00:00:05\nX='"),
+            ("ifcfg-x.bak", by_address),
+            ("route-x", by_address),
         ];
+        cases.extend(others.map(|(name, has)| (name, has, has)));
         for (name, has, seen) in cases {
             let one = One(name, has);
             let files = ByCard::new(&one, &cards);

@@ -30,6 +30,10 @@ impl<'a> Cards<'a> {
     pub(in crate::iface::network_scripts) fn of(cards: &'a [Card]) -> Self {
         Self(cards.iter().map(|card| (card.mac, &card.name)).collect())
     }
+
+    pub(in crate::iface::network_scripts) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// One file.
