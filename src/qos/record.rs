@@ -24,12 +24,15 @@ use super::device::View;
 use super::limit::Bandwidth;
 use super::tree::PortFloor;
 use crate::error::{Context as _, Error, Result};
-use crate::state::sync::{sync_dir, write_durably};
+use crate::state::sync::{sync_dir, write_durably, write_whole};
 use crate::state::{Lock, StateDir};
 use crate::sys::name::InterfaceName;
 
 /// The format of both kinds of file. A newer one is refused.
 const FORMAT: u32 = 1;
+
+/// The file of what was applied.
+const RUN: &str = "qos.json";
 
 /// A record is a few hundred bytes; one of what was applied may have thousands of devices.
 const SIZE_LIMIT: u64 = 8 << 20;
@@ -190,16 +193,12 @@ impl Run {
         let failed = || format!("cannot write {}", path.display());
         let dir = path.parent().unwrap_or(state.path());
         make_dir(dir).context(failed)?;
-        let beside = dir.join(".qos.json.new");
-        let text = to_json(self)?;
-        fs::write(&beside, text)
-            .and_then(|()| fs::rename(&beside, &path))
-            .context(failed)
+        write_whole(dir, RUN, to_json(self)?.as_bytes()).context(failed)
     }
 }
 
 fn run_path(state: &StateDir) -> PathBuf {
-    state.path().join("run").join("qos.json")
+    state.run().join(RUN)
 }
 
 /// All persistent limits, in the order of their targets. Needs no lock.

@@ -72,15 +72,30 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 
 /// Writes the file `name` in `dir` durably: beside, sync, rename, sync the directory.
 pub fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    write_beside(dir, name, content, File::sync_all)?;
+    sync_dir(dir)
+}
+
+/// Writes the file `name` in `dir` beside, and renames it: seen whole or not at all, unless the power is cut.
+pub fn write_whole(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    write_beside(dir, name, content, |_| Ok(()))
+}
+
+fn write_beside(
+    dir: &Path,
+    name: &str,
+    content: &[u8],
+    finish: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let beside = dir.join(format!(".{name}.new"));
     let mut file = File::create(&beside)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let written = file.write_all(content).and_then(|()| finish(&file));
     if let Err(error) = written.and_then(|()| std::fs::rename(&beside, dir.join(name))) {
         // The error that counts is the first one; what is left over is overwritten next time.
         let _ = std::fs::remove_file(&beside);
         return Err(error);
     }
-    sync_dir(dir)
+    Ok(())
 }
 
 /// Removes the files in `dir` that somebody was killed before giving their names to. The lock keeps others from

@@ -25,6 +25,7 @@ use super::model::Network;
 use super::name::NetworkName;
 use super::store::{Store, read_stored};
 use crate::error::{Context as _, Error, Result};
+use crate::state::sync::{sweep, write_whole};
 use crate::state::{Lock, StateDir, boot_dir};
 use crate::sys::name::{InterfaceName, MacAddress};
 use crate::sys::sysctl::Switch;
@@ -255,13 +256,8 @@ impl<'a> Running<'a> {
         let dir = boot_dir::make(&self.above(), &boot::id()?, lock).context(failed)?;
         let head = serde_json::to_string(record)
             .map_err(|error| Error::failed(failed()).because(error))?;
-        let path = self.path(&record.name)?;
-        let beside = dir.join(format!(".{}.new", record.name));
-        let written = fs::write(&beside, format!("{head}\n{}", record.definition));
-        let renamed = written.and_then(|()| fs::rename(&beside, &path));
-        renamed
-            .inspect_err(|_| drop(fs::remove_file(&beside)))
-            .context(failed)
+        let text = format!("{head}\n{}", record.definition);
+        write_whole(&dir, &file_name(&record.name), text.as_bytes()).context(failed)
     }
 
     /// Removes the record of a network of which nothing is left.
@@ -278,7 +274,7 @@ impl<'a> Running<'a> {
     pub(super) fn sweep(self, _lock: &Lock) {
         // Without it nothing is found either, and that is said where it matters.
         if let Ok(dir) = self.dir() {
-            crate::state::sync::sweep(&dir);
+            sweep(&dir);
         }
     }
 
@@ -292,8 +288,12 @@ impl<'a> Running<'a> {
     }
 
     fn path(self, name: &NetworkName) -> Result<PathBuf> {
-        Ok(self.dir()?.join(format!("{name}{RECORD}")))
+        Ok(self.dir()?.join(file_name(name)))
     }
+}
+
+fn file_name(network: &NetworkName) -> String {
+    format!("{network}{RECORD}")
 }
 
 #[cfg(test)]
