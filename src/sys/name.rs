@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use arrayvec::ArrayString;
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The longest interface name in bytes: `IFNAMSIZ` in `<linux/if.h>` is 16 with its NUL.
 pub const MAX_NAME: usize = 15;
@@ -18,7 +17,8 @@ pub const MAX_NAME: usize = 15;
 /// an alias label, with something on both sides of it.
 ///
 /// It is kept in place, for pools have a thousand of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct InterfaceName(ArrayString<MAX_NAME>);
 
 impl InterfaceName {
@@ -97,33 +97,6 @@ impl TryFrom<String> for InterfaceName {
 impl From<InterfaceName> for String {
     fn from(name: InterfaceName) -> Self {
         name.0.as_str().to_owned()
-    }
-}
-
-impl Serialize for InterfaceName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for InterfaceName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text)
-    }
-}
-
-/// Takes a name from where it is read, without a copy in between.
-struct Text;
-
-impl Visitor<'_> for Text {
-    type Value = InterfaceName;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an interface")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<InterfaceName, E> {
-        name.parse().map_err(E::custom)
     }
 }
 
