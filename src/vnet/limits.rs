@@ -249,11 +249,16 @@ pub fn settle(state: &StateDir, lock: &Lock, only: Option<&InterfaceName>) -> Re
         let done = settle_network(state, lock, record).context(|| failed(&record.name));
         settled.push((record.name.clone(), done));
     }
-    let (mut socket, mut qos) = (Socket::open()?, Qos::open(state, lock, true)?);
-    for read in Ports::new(state, &boot::id()?).list()? {
-        if let Read::Port(port) = read
-            && let Some(limits) = port.bandwidth
-        {
+    let ports = Ports::new(state, &boot::id()?).list()?.into_iter();
+    let limited = ports.filter_map(|read| match read {
+        Read::Port(port) => port.bandwidth.map(|limits| (port, limits)),
+        Read::Broken(..) => None,
+    });
+    let limited: Vec<_> = limited.collect();
+    // Most changes are made on hosts that have none.
+    if !limited.is_empty() {
+        let (mut socket, mut qos) = (Socket::open()?, Qos::open(state, lock, true)?);
+        for (port, limits) in limited {
             let network = port.network.clone();
             let done = match is_wanted(&mut socket, &port, only) {
                 Ok(false) => continue,
@@ -262,8 +267,8 @@ pub fn settle(state: &StateDir, lock: &Lock, only: Option<&InterfaceName>) -> Re
             let done = done.map(|done| told(*port, &done).steps);
             settled.push((network.clone(), done.context(|| failed(&network))));
         }
+        qos.close()?;
     }
-    qos.close()?;
     settled.retain(|(_, done)| done.as_ref().map_or(true, |steps| !steps.is_empty()));
     Ok(settled)
 }
