@@ -40,19 +40,22 @@ fn plug(nets: &Nets) -> String {
     plugged["port"].as_str().unwrap().to_owned()
 }
 
-/// `unplug` of the guest's ports under strace(1), which writes to `log`. The fault is in the system call that starts the helper.
-fn unplug_with(nets: &Nets, fault: &str, log: &Path) -> Command {
+/// `unplug` of the guest's ports under strace(1) with these options, which writes to `log`.
+fn unplug_under(options: &[&str], nets: &Nets, log: &Path) -> Command {
     let unplug = nets.command("unplug --owner guest");
     let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-qq", "-P", "/proc/self/exe", "-o"])
-        .arg(log);
-    let call = fault.split_once(':').unwrap().0;
-    strace.args(["-e", &format!("trace={call}"), "-e"]);
-    strace.arg(format!("inject={fault}"));
+    strace.args(["-f", "-qq", "-o"]).arg(log).args(options);
     strace.arg(unplug.get_program()).args(unplug.get_args());
     isolate(&mut strace);
     strace
+}
+
+/// The same, with a fault in the system call that starts the helper.
+fn unplug_with(nets: &Nets, fault: &str, log: &Path) -> Command {
+    let call = fault.split_once(':').unwrap().0;
+    let (trace, inject) = (format!("trace={call}"), format!("inject={fault}"));
+    let options = ["-P", "/proc/self/exe", "-e", &trace, "-e", &inject];
+    unplug_under(&options, nets, log)
 }
 
 fn assert_unplugged(nets: &Nets, port: &str, output: &Output, when: &str) {
@@ -145,15 +148,11 @@ fn a_helper_is_not_needed() {
     in_namespace(|| {
         let nets = host();
         let port = plug(&nets);
-        let mut strace = Command::new("strace");
         let log = tempfile::NamedTempFile::new().unwrap();
-        strace.args(["-f", "-qq", "-o"]).arg(log.path());
         // Neither threads nor processes.
-        strace.args(["-e", "inject=?clone,?clone3,?fork,?vfork:error=EAGAIN"]);
-        let unplug = nets.command("unplug --owner guest");
-        strace.arg(unplug.get_program()).args(unplug.get_args());
-        isolate(&mut strace);
-        let output = strace.output().unwrap();
+        let options = ["-e", "inject=?clone,?clone3,?fork,?vfork:error=EAGAIN"];
+        let mut unplug = unplug_under(&options, &nets, log.path());
+        let output = unplug.output().unwrap();
         let log = fs::read_to_string(log.path()).unwrap();
         assert!(log.contains("(INJECTED)"), "{log}");
         assert_unplugged(&nets, &port, &output, "no processes");
